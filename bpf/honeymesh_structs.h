@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0 */
+/* What the kernel and user space both read. Sizes are asserted here, offsets against BTF in test/kernel/layout.test.ts. */
+#ifndef HONEYMESH_STRUCTS_H
+#define HONEYMESH_STRUCTS_H
+
+#include "honeymesh_consts.h"
+
+/* Value of ban4, ban6, ban6x. */
+struct hm_ban {
+	__u64 expires_ns; /* CLOCK_MONOTONIC; 0: no end */
+	__u64 drops;
+	__u32 reasons;
+	__u8 tier;
+	__u8 flags; /* none yet; written 0 */
+	__u16 pad;
+};
+_Static_assert(sizeof(struct hm_ban) == 24, "hm_ban");
+
+struct hm_address6 {
+	__u8 bytes[16]; /* network order */
+};
+
+/* Key of pfx4, pfx6 (BPF_MAP_TYPE_LPM_TRIE). */
+struct hm_prefix4 {
+	__u32 bits;
+	__u8 bytes[4];
+};
+struct hm_prefix6 {
+	__u32 bits;
+	__u8 bytes[16];
+};
+
+/* Value of pfx4, pfx6. */
+struct hm_rule {
+	__u64 expires_ns; /* 0: no end */
+	__u64 drops;
+	__u32 reasons;
+	__u8 action; /* enum hm_rule_action */
+	__u8 tier;
+	__u16 pad;
+};
+_Static_assert(sizeof(struct hm_rule) == 24, "hm_rule");
+
+/* Value of trackers and watch, by source key.
+ * slots: time in ms << 20 | probe kind << 16 | port; 0: never used.
+ * windows: start in ms << 24 | count (saturating). One word each, so that two CPUs cannot tear them. */
+struct hm_tracker {
+	__u64 slots[HM_SLOTS];
+	__u64 windows[HM_WINDOWS];
+};
+_Static_assert(sizeof(struct hm_tracker) == 288, "hm_tracker");
+
+/* Value of shuns, by source key. */
+struct hm_shun {
+	__u64 expires_ns;
+	__u64 drops;
+	__u32 reasons;
+	__u16 repeats; /* how often it was prolonged while it was in the map */
+	__u8 kinds;    /* enum hm_shun_kind */
+	__u8 pad;
+};
+_Static_assert(sizeof(struct hm_shun) == 24, "hm_shun");
+
+/* Key of flows_out; the value is the time of the last packet out, ns. For TCP (ident) both ports are 0. */
+struct hm_flow {
+	__u8 remote[16]; /* IPv4 as ::ffff:a.b.c.d */
+	__u16 remote_port;
+	__u16 local_port; /* both in host order */
+	__u8 protocol;
+	__u8 pad[3];
+};
+_Static_assert(sizeof(struct hm_flow) == 24, "hm_flow");
+
+/* One record of events_hi and events_lo. */
+struct hm_event {
+	__u64 at_ns; /* CLOCK_MONOTONIC (coarse) */
+	__u8 source[16]; /* IPv4 as ::ffff:a.b.c.d */
+	__u32 reasons;
+	__u32 ifindex;
+	__u16 port; /* host order; 0: none */
+	__u8 kind;  /* enum hm_event_kind */
+	__u8 protocol; /* IP protocol number */
+	__u8 fast_ports; /* distinct ports in the fast window, this one included */
+	__u8 slow_ports;
+	__u8 proven;
+	__u8 verdict; /* enum hm_verdict of the packet that made the event */
+	__u32 rate; /* packets in the running second, for a flood */
+	__u32 shun_ms; /* how long the shun lasts, 0: none */
+	__u64 pad[1];
+};
+_Static_assert(sizeof(struct hm_event) == 64, "hm_event");
+
+/* The one entry of config: user space writes it whole. */
+struct hm_config {
+	__u64 paused_until_ns;
+	__u64 netns_cookie;
+	__u64 fast_window_ns;
+	__u64 slow_window_ns;
+	__u64 shun_ttl_ns;
+	__u64 shun_ttl_max_ns;
+	__u64 proven_ttl_ns;
+	__u64 flow_ttl_ns;
+	__u64 grace_ns;
+	__u64 heartbeat_ttl_ns;
+	__u32 flags; /* enum hm_config_flag */
+	__u32 mode;  /* enum hm_mode */
+	__u32 fast_ports;
+	__u32 slow_ports;
+	__u32 syn_per_second;
+	__u32 udp_per_second;
+	__u32 echo_per_second;
+	__u32 open_udp_per_second;
+	__u32 new_sources_per_second;
+	__u32 events_per_second;
+	__u32 trap_mark;
+	__u16 trap_port; /* host order; 0: no trap listens */
+	__u16 ephemeral_low;
+	__u16 ephemeral_high;
+	__u16 layout_version;
+	__u32 pad;
+};
+_Static_assert(sizeof(struct hm_config) == 136, "hm_config");
+
+/* What all CPUs share about floods and alarms: the entry of guard. */
+struct hm_guard {
+	__u64 new_sources; /* window word as in hm_tracker */
+	__u64 map_full_said_ns;
+	__u64 guard_said_ns;
+};
+
+/* A row of stats (per CPU). */
+struct hm_count {
+	__u64 packets;
+	__u64 bytes;
+};
+
+#endif
