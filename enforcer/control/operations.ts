@@ -1,0 +1,121 @@
+/** What the CLI may ask of the daemon, and the rows it gets: the JSON shapes of the operator's contract. */
+import type { AllowCause } from '@honeymesh/intel/bans';
+import type { Origin, Tier } from '@honeymesh/intel/evidence';
+import type { Degraded, EventKind, Transport } from '@honeymesh/intel/events';
+import type { Reason } from '@honeymesh/intel/reasons';
+
+export interface BanRow {
+  readonly target: string;
+  readonly tier: Tier;
+  readonly reasons: readonly Reason[];
+  readonly origins: readonly Origin[];
+  readonly createdAt: string;
+  readonly expiresAt: string | null;
+  readonly droppedPackets: number;
+  readonly enforced: boolean;
+  readonly offences?: number;
+  readonly note?: string;
+}
+
+export interface AllowRow {
+  readonly target: string;
+  readonly cause: AllowCause;
+  readonly why: string;
+  readonly since: string;
+}
+
+export interface EventRow {
+  readonly id: number;
+  readonly at: string;
+  readonly kind: EventKind;
+  readonly source: string | null;
+  readonly port: number | null;
+  readonly protocol: Transport | null;
+  readonly tier: Tier | null;
+  readonly reasons: readonly Reason[];
+  readonly techniques: readonly string[];
+  readonly origin: Origin | null;
+  readonly summary: string;
+  readonly wouldBan?: boolean;
+  readonly target?: string;
+  readonly detail?: Readonly<Record<string, unknown>>;
+}
+
+export interface StatusReport {
+  readonly version: string;
+  readonly instance: string;
+  readonly mode: string;
+  readonly pausedUntil: string | null;
+  readonly interfaces: readonly { readonly name: string; readonly xdp: 'native' | 'generic' | 'off' }[];
+  readonly bans: { readonly active: number; readonly shunned: number; readonly capacity: number };
+  readonly traps: { readonly ports: readonly number[]; readonly sessions: number };
+  readonly store: { readonly events: number; readonly ok: boolean };
+  readonly packets: Readonly<Record<string, number>>;
+  readonly degraded: readonly Degraded[];
+  readonly since: string;
+}
+
+/** One step of the reason chain, oldest first. */
+export interface ExplainStep {
+  readonly at: string | null;
+  readonly what: string;
+}
+
+export interface ExplainReport {
+  readonly address: string;
+  /** `dropped`: every packet; `shunned`: new connections; `policed`, `allowed`, `free`. */
+  readonly verdict: 'dropped' | 'shunned' | 'policed' | 'allowed' | 'free';
+  readonly because: string;
+  readonly ban: BanRow | null;
+  readonly allow: AllowRow | null;
+  readonly kernel: Readonly<Record<string, unknown>>;
+  readonly steps: readonly ExplainStep[];
+  readonly events: readonly EventRow[];
+  /** What would lift it, and what would be advised to others. */
+  readonly lifts: string | null;
+  readonly sharable: { readonly yes: boolean; readonly why: string };
+}
+
+export interface DryRunReport {
+  readonly target: string;
+  readonly refused: string | null;
+  readonly fix: string | null;
+  readonly addresses: string;
+  readonly allowedWithin: readonly AllowRow[];
+  readonly bystanders: readonly string[];
+  readonly bansWithin: number;
+  readonly coveredBy: string | null;
+}
+
+/** Times are RFC 3339 texts, durations texts such as `24h`; what fails is a HoneyMeshError with code and fix, carried over the socket. */
+export interface Operations {
+  status(): Promise<StatusReport>;
+  listBans(query: { readonly target?: string; readonly tier?: Tier }): Promise<readonly BanRow[]>;
+  addBan(order: { readonly target: string; readonly ttl?: string; readonly note?: string }): Promise<BanRow>;
+  dryRunBan(order: { readonly target: string }): Promise<DryRunReport>;
+  removeBan(order: { readonly target: string }): Promise<{ readonly removed: readonly string[] }>;
+  importBans(order: { readonly lines: readonly string[]; readonly ttl?: string; readonly note?: string }): Promise<{
+    readonly added: number;
+    readonly refused: readonly { readonly line: number; readonly text: string; readonly why: string }[];
+  }>;
+  listAllowed(): Promise<readonly AllowRow[]>;
+  addAllowed(order: { readonly target: string; readonly note?: string }): Promise<AllowRow>;
+  removeAllowed(order: { readonly target: string }): Promise<{ readonly removed: readonly string[] }>;
+  listEvents(query: {
+    readonly afterId?: number;
+    readonly beforeId?: number;
+    readonly since?: string;
+    readonly until?: string;
+    readonly kinds?: readonly string[];
+    readonly source?: string;
+    readonly port?: number;
+    readonly ascending?: boolean;
+    readonly limit?: number;
+  }): Promise<readonly EventRow[]>;
+  explain(order: { readonly address: string }): Promise<ExplainReport>;
+  pause(order: { readonly duration: string }): Promise<{ readonly pausedUntil: string | null }>;
+  showConfig(): Promise<Readonly<Record<string, unknown>>>;
+  stop(): Promise<{ readonly stopping: true }>;
+  /** Live events until the signal aborts: `tail`. */
+  tail(onEvent: (row: EventRow) => void, signal: AbortSignal): void;
+}

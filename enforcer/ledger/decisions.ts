@@ -1,0 +1,114 @@
+/** What goes into the book of bans and what comes out: values only, so that a simulator can run it on virtual time. */
+import type { Address, Prefix } from '@honeymesh/intel/address';
+import type { AllowEntry, Ban } from '@honeymesh/intel/bans';
+import type { Mode } from '@honeymesh/intel/evidence';
+import type { Sighting } from '@honeymesh/intel/sightings';
+import type { UnixMs } from '@honeymesh/intel/time';
+
+export interface LedgerPolicy {
+  readonly mode: Mode;
+  /** First ban of a proven touch (E1) and of hostile content (E2); doubled at each repeat. */
+  readonly touchMs: number;
+  readonly contentMs: number;
+  readonly longestMs: number;
+  /** How long an offence is remembered, from the end of its ban. */
+  readonly memoryMs: number;
+  /** Rooms of the kernel's maps. `rules` counts allow rules and wider bans together. */
+  readonly capacity: { readonly ipv4: number; readonly ipv6: number; readonly ipv6Exact: number; readonly rules: number };
+  /** Share of the room kept for operator bans and handshake-proven ones, 0..1. */
+  readonly reservedShare: number;
+  /** Above this share of the room the book aggregates and evicts ahead of need, 0..1. */
+  readonly watermark: number;
+  /** So many banned neighbours (E1 or more) within a /24 (IPv4) become one prefix ban, if nobody else is hit; 0: never. */
+  readonly aggregateAt: number;
+  /** IPv6: so many banned /64 of E1 evidence within a /56 (then /48) widen the ban; 0: never. */
+  readonly widenAt: number;
+}
+
+/** Who would be hit by a prefix ban besides attackers: the host's own accepted sessions. Known to the caller, asked by the ledger. */
+export interface Bystanders {
+  /** Sources with sessions to real services now or lately, that lie in `prefix`; at most `limit` of them. */
+  within(prefix: Prefix, limit: number): readonly Address[];
+  /** Prefixes that lie on this host's links: a /64 there is a whole LAN. */
+  readonly onLink: readonly Prefix[];
+  /** Addresses of this host. */
+  readonly own: readonly Address[];
+}
+
+export type LedgerInput =
+  | { readonly kind: 'sighting'; readonly sighting: Sighting }
+  | { readonly kind: 'order-ban'; readonly target: Prefix; readonly expiresAt: UnixMs | null; readonly note?: string }
+  | { readonly kind: 'order-lift'; readonly target: Prefix }
+  | { readonly kind: 'allow'; readonly entry: AllowEntry }
+  | { readonly kind: 'disallow'; readonly target: Prefix }
+  /** The whole set of what is allowed by itself (own, gateway, dns, session, config): replaces the former set. */
+  | { readonly kind: 'auto-allow'; readonly entries: readonly AllowEntry[] }
+  /** A ban that the kernel holds and the book does not know (found at reconciling): taken in as it is. */
+  | { readonly kind: 'adopt'; readonly ban: Ban }
+  | { readonly kind: 'tick' };
+
+export type Decision =
+  | { readonly kind: 'ban'; readonly ban: Ban; readonly change: 'new' | 'prolonged' | 'strengthened'; readonly because: Sighting | null }
+  /** One prefix instead of many addresses; `replaces` are lifted with it. */
+  | { readonly kind: 'aggregate'; readonly ban: Ban; readonly replaces: readonly Ban[]; readonly because: Sighting | null }
+  | { readonly kind: 'lift'; readonly ban: Ban; readonly why: 'order' | 'allowed' }
+  | { readonly kind: 'expire'; readonly ban: Ban }
+  | { readonly kind: 'evict'; readonly ban: Ban; readonly for: Prefix }
+  | { readonly kind: 'allow'; readonly entry: AllowEntry }
+  | { readonly kind: 'disallow'; readonly entry: AllowEntry }
+  /** Seen and recorded, nothing else: E0, allow-listed, or mode observe. */
+  | { readonly kind: 'record'; readonly sighting: Sighting; readonly why: 'spoofable' | 'allowed' | 'observe'; readonly wouldBan: boolean }
+  | { readonly kind: 'refuse'; readonly target: Prefix; readonly why: string; readonly fix: string; readonly because: Sighting | null };
+
+/** What a ban of `target` would do, without doing it: `bans add --dry-run`. */
+export interface DryRun {
+  readonly target: Prefix;
+  readonly refused: { readonly why: string; readonly fix: string } | null;
+  /** Allow entries inside: they keep passing. */
+  readonly allowedWithin: readonly AllowEntry[];
+  readonly bystanders: readonly Address[];
+  readonly bansWithin: readonly Ban[];
+  readonly coveredBy: Ban | null;
+  readonly addresses: string; // how many addresses the target holds, as a decimal number
+}
+
+/** What survives a restart: kept by the store, in the transaction of the events that tell of it. */
+export interface LedgerSnapshot {
+  readonly bans: readonly Ban[];
+  /** Orders only; what is allowed by itself is found again at each start. */
+  readonly allowed: readonly AllowEntry[];
+  readonly offences: readonly Offence[];
+}
+
+export interface Offence {
+  readonly target: Prefix;
+  readonly count: number;
+  readonly lastEndedAt: UnixMs;
+}
+
+export type LedgerChange =
+  | { readonly kind: 'put-ban'; readonly ban: Ban }
+  | { readonly kind: 'remove-ban'; readonly target: Prefix }
+  | { readonly kind: 'put-allow'; readonly entry: AllowEntry }
+  | { readonly kind: 'remove-allow'; readonly target: Prefix }
+  | { readonly kind: 'put-offence'; readonly offence: Offence }
+  | { readonly kind: 'remove-offence'; readonly target: Prefix };
+
+export interface LedgerOutcome {
+  readonly decisions: readonly Decision[];
+  readonly changes: readonly LedgerChange[];
+}
+
+export interface Ledger {
+  handle(input: LedgerInput, now: UnixMs): LedgerOutcome;
+  /** When `tick` has something to do next, or null. */
+  nextDeadline(): UnixMs | null;
+  dryRun(target: Prefix, now: UnixMs): DryRun;
+  /** The ban that holds for `target`: its own, or the narrowest that covers it. */
+  banOn(target: Prefix | Address, now: UnixMs): Ban | null;
+  allowOn(target: Prefix | Address): AllowEntry | null;
+  bans(): readonly Ban[];
+  allowed(): readonly AllowEntry[];
+  offence(target: Prefix): Offence | null;
+  snapshot(): LedgerSnapshot;
+}
