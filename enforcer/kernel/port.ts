@@ -139,6 +139,8 @@ export interface Kernel {
   watch(source: Address): boolean;
   /** Marks sources as proven at `now`: peers of sessions that were open at start. */
   prove(sources: readonly Address[]): void;
+  /** Sources that completed a handshake with a real service and still count as proven (IPv6: their /64). */
+  listProven(): readonly { readonly source: Prefix; readonly at: UnixMs }[];
   view(source: Address): KernelView;
   setConfig(config: KernelConfig): void;
   /** Decide and count, but drop nothing, until then; null ends a pause. */
