@@ -1,0 +1,44 @@
+/** The configuration as the rest of the enforcer sees it: durations in milliseconds, rates a second, every key with a value. */
+import type { Prefix } from '@honeymesh/intel/address';
+import type { Mode } from '@honeymesh/intel/evidence';
+import type { ServedPorts } from '../kernel/port.ts';
+
+export type XdpMode = 'auto' | 'native' | 'generic';
+export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'silent';
+
+export interface Config {
+  /** Absent: the interface of the default route, which the launcher finds. */
+  readonly interfaces?: readonly string[];
+  readonly mode: Mode;
+  readonly allow: readonly Prefix[];
+  /** Ports that are served although no local socket says so, and how long a port counts as served after its listener went. */
+  readonly services: { readonly served: ServedPorts; readonly graceMs: number };
+  /** TCP ports that are steered to the trap; none: traps are off. */
+  readonly traps: { readonly ports: readonly number[] };
+  readonly xdp: { readonly mode: XdpMode };
+  readonly egress: 'drop' | 'off';
+  readonly detect: {
+    readonly fast: { readonly ports: number; readonly windowMs: number };
+    readonly slow: { readonly ports: number; readonly windowMs: number };
+    readonly shun: { readonly ttlMs: number; readonly longestMs: number };
+    /** Packets of one source; 0: off. */
+    readonly flood: { readonly synPerSecond: number; readonly udpPerSecond: number; readonly echoPerSecond: number; readonly openUdpPerSecond: number };
+    readonly newSourcesPerSecond: number;
+    /** Of each CPU. */
+    readonly eventsPerSecond: number;
+    readonly provenMs: number;
+  };
+  readonly bans: {
+    readonly capacity: number;
+    readonly touchMs: number;
+    readonly contentMs: number;
+    readonly longestMs: number;
+    readonly memoryMs: number;
+    /** 0: never. */
+    readonly aggregateAt: number;
+    readonly widenAt: number;
+  };
+  readonly share: { readonly never: readonly Prefix[] };
+  readonly store: { readonly retentionMs: number; readonly segmentEvents: number };
+  readonly log: { readonly level: LogLevel };
+}

@@ -1,0 +1,114 @@
+/** From the words of the file to the units of the code, and on to what the kernel and the ledger take. */
+import type { LedgerPolicy } from '../ledger/decisions.ts';
+import type { KernelConfig, ServedPorts } from '../kernel/port.ts';
+import type { Config } from './config.ts';
+import { type ConfigFile, configSchema } from './schema.ts';
+
+/** The checked file in the units of the code. */
+export function configOf(file: ConfigFile): Config {
+  const { detect, bans } = file;
+  return {
+    ...(file.interfaces === undefined ? {} : { interfaces: [...new Set(file.interfaces)] }),
+    mode: file.mode,
+    allow: [...new Set(file.allow)],
+    services: { served: servedPorts(file.services.ports), graceMs: file.services.grace },
+    traps: { ports: file.traps.ports === 'off' ? [] : sorted(file.traps.ports) },
+    xdp: file.xdp,
+    egress: file.egress,
+    detect: {
+      fast: { ports: detect.fast.ports, windowMs: detect.fast.window },
+      slow: { ports: detect.slow.ports, windowMs: detect.slow.window },
+      shun: { ttlMs: detect.shun.ttl, longestMs: detect.shun.longest },
+      flood: { synPerSecond: detect.flood.syn, udpPerSecond: detect.flood.udp, echoPerSecond: detect.flood.echo, openUdpPerSecond: detect.flood.openUdp },
+      newSourcesPerSecond: detect.newSources,
+      eventsPerSecond: detect.events,
+      provenMs: detect.proven,
+    },
+    bans: {
+      capacity: bans.capacity,
+      touchMs: bans.touch,
+      contentMs: bans.content,
+      longestMs: bans.longest,
+      memoryMs: bans.memory,
+      aggregateAt: bans.aggregate,
+      widenAt: bans.widen,
+    },
+    share: { never: [...new Set(file.share.never)] },
+    store: { retentionMs: file.store.retention, segmentEvents: file.store.segment },
+    log: file.log,
+  };
+}
+
+function servedPorts(ranges: ConfigFile['services']['ports']): ServedPorts {
+  const tcp: number[] = [];
+  const udp: number[] = [];
+  for (const { transport, low, high } of ranges) for (let port = low; port <= high; port++) (transport === 'tcp' ? tcp : udp).push(port);
+  return { tcp: sorted(tcp), udp: sorted(udp) };
+}
+
+const sorted = (ports: readonly number[]): readonly number[] => [...new Set(ports)].sort((one, other) => one - other);
+
+/** What holds where nobody wrote a file. */
+export const defaultConfig: Config = configOf(configSchema.parse({}));
+
+/** A reply to a datagram of ours is one for so long: nf_conntrack_udp_timeout_stream's default. */
+const FLOW_MS = 120_000;
+/** Steering stops when the traps' process did not beat for so long: a dead trap is a closed port, not a hang. */
+const HEARTBEAT_MS = 3_000;
+
+/** What only the launcher knows when the kernel is configured. */
+export interface TrapSocket {
+  /** The trap's listener: its port and the mark of its sockets; both 0 where traps are off. */
+  readonly trapPort: number;
+  readonly trapMark: number;
+  readonly ephemeralPorts: readonly [low: number, high: number];
+}
+
+export function kernelConfigOf(config: Config, trap: TrapSocket): KernelConfig {
+  const { detect } = config;
+  return {
+    mode: config.mode,
+    fastPorts: detect.fast.ports,
+    fastWindowMs: detect.fast.windowMs,
+    slowPorts: detect.slow.ports,
+    slowWindowMs: detect.slow.windowMs,
+    shunMs: detect.shun.ttlMs,
+    longestShunMs: detect.shun.longestMs,
+    provenMs: detect.provenMs,
+    flowMs: FLOW_MS,
+    graceMs: config.services.graceMs,
+    heartbeatMs: HEARTBEAT_MS,
+    synPerSecond: detect.flood.synPerSecond,
+    udpPerSecond: detect.flood.udpPerSecond,
+    echoPerSecond: detect.flood.echoPerSecond,
+    openUdpPerSecond: detect.flood.openUdpPerSecond,
+    newSourcesPerSecond: detect.newSourcesPerSecond,
+    eventsPerSecond: detect.eventsPerSecond,
+    egressDrop: config.egress === 'drop',
+    ...trap,
+  };
+}
+
+/** HM_BANS_EXACT6 and HM_RULES of bpf/honeymesh_consts.h: not the operator's to choose. */
+const EXACT_IPV6 = 16_384;
+const RULES = 1_024;
+
+/** `capacity`: what the kernel's maps really hold (Kernel.banCapacity), where it is known. */
+export function ledgerPolicyOf(
+  config: Config,
+  capacity: LedgerPolicy['capacity'] = { ipv4: config.bans.capacity, ipv6: config.bans.capacity, ipv6Exact: EXACT_IPV6, rules: RULES },
+): LedgerPolicy {
+  const { bans, mode } = config;
+  return {
+    mode,
+    touchMs: bans.touchMs,
+    contentMs: bans.contentMs,
+    longestMs: bans.longestMs,
+    memoryMs: bans.memoryMs,
+    capacity,
+    reservedShare: 0.2,
+    watermark: 0.8,
+    aggregateAt: bans.aggregateAt,
+    widenAt: bans.widenAt,
+  };
+}
