@@ -43,4 +43,5 @@ export function formatDuration(ms: number): string {
 }
 
 /** RFC 3339 in UTC with milliseconds. */
+// biome-ignore lint/style/noRestrictedGlobals: a format of the time given, not the clock
 export const rfc3339 = (at: UnixMs): string => new Date(at).toISOString();
