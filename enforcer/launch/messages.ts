@@ -3,8 +3,8 @@
  * that needs privilege; the daemon never asks for any of it, it is told.
  */
 import type { DegradedPart } from '@honeymesh/intel/events';
-import type { Config } from '../config/schema.ts';
 import type { InstancePaths } from '../config/paths.ts';
+import type { Config } from '../config/schema.ts';
 import type { ServedPorts } from '../kernel/port.ts';
 
 /** An interface that the packet filter was asked to guard, as it is now. */

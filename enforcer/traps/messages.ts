@@ -1,5 +1,5 @@
 /** What the trap process (hostile bytes) and the daemon say to each other over Node's IPC channel. The trap's side is not trusted: `readTrapMessage`. */
-import { parseAddress, type Address, type Prefix } from '@honeymesh/intel/address';
+import { type Address, type Prefix, parseAddress } from '@honeymesh/intel/address';
 import { type Parsed, parsed, unparsed } from '@honeymesh/intel/parsed';
 import { type UnixMs, unixMs } from '@honeymesh/intel/time';
 
@@ -12,7 +12,13 @@ export type SessionEnd = (typeof SESSION_ENDS)[number];
 
 /** `touch` is sent at accept(): the handshake alone is the proof. `ended` follows when there is something more to tell. */
 export type TrapObservation =
-  | { readonly kind: 'touch'; readonly at: UnixMs; readonly source: Address; readonly port: number; /** Connections that this stands for. */ readonly count: number }
+  | {
+      readonly kind: 'touch';
+      readonly at: UnixMs;
+      readonly source: Address;
+      readonly port: number /** Connections that this stands for. */;
+      readonly count: number;
+    }
   | {
       readonly kind: 'ended';
       readonly at: UnixMs;
@@ -28,7 +34,12 @@ export type TrapObservation =
 
 export type TrapMessage =
   | { readonly kind: 'listening' }
-  | { readonly kind: 'observations'; readonly observations: readonly TrapObservation[]; readonly sessions: number; /** Not reported since the last message: the channel was full. */ readonly lost: number }
+  | {
+      readonly kind: 'observations';
+      readonly observations: readonly TrapObservation[];
+      readonly sessions: number /** Not reported since the last message: the channel was full. */;
+      readonly lost: number;
+    }
   | { readonly kind: 'trouble'; readonly why: string };
 
 /** Everything that the trap process starts from: the first message that it gets. */
