@@ -12,7 +12,12 @@ export const concat = (...parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer>
 };
 
 export const u16 = (value: number): readonly [number, number] => [(value >> 8) & 0xff, value & 0xff];
-export const u32 = (value: number): readonly [number, number, number, number] => [(value >>> 24) & 0xff, (value >>> 16) & 0xff, (value >>> 8) & 0xff, value & 0xff];
+export const u32 = (value: number): readonly [number, number, number, number] => [
+  (value >>> 24) & 0xff,
+  (value >>> 16) & 0xff,
+  (value >>> 8) & 0xff,
+  value & 0xff,
+];
 
 /** 4 or 16 bytes of an address in text. Throws on nonsense: only tests call it. An IPv4-mapped IPv6 address stays 16 bytes. */
 export const addressToBytes = (text: string): Uint8Array => Uint8Array.from(ipaddr.parse(text).toByteArray());

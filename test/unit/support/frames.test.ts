@@ -1,6 +1,23 @@
 import { describe, expect, test } from 'vitest';
 import {
-  authentication, datagram, EXTENSION, ethernet, everyTruncation, extension, internetChecksum, ipv4, ipv4Fragments, ipv6, ipv6Fragments, ping, segment, syn, tcp, toHex, toShortest, udp,
+  authentication,
+  datagram,
+  EXTENSION,
+  ethernet,
+  everyTruncation,
+  extension,
+  internetChecksum,
+  ipv4,
+  ipv4Fragments,
+  ipv6,
+  ipv6Fragments,
+  ping,
+  segment,
+  syn,
+  tcp,
+  toHex,
+  toShortest,
+  udp,
 } from '#test/support/frames/frames.ts';
 
 const FROM = '203.0.113.7';
@@ -9,7 +26,14 @@ const TO = '198.51.100.1';
 describe('the frame builder', () => {
   test('writes a SYN as a sniffer would show it', () => {
     expect(toHex(syn(FROM, TO, 22))).toBe(
-      '020000000002020000000001' + '0800' + '4500002800014000' + '4006d492' + 'cb007107' + 'c6336401' + '9c40001600000001000000005002faf0' + toHex(syn(FROM, TO, 22).slice(50)),
+      '020000000002020000000001' +
+        '0800' +
+        '4500002800014000' +
+        '4006d492' +
+        'cb007107' +
+        'c6336401' +
+        '9c40001600000001000000005002faf0' +
+        toHex(syn(FROM, TO, 22).slice(50)),
     );
   });
 
@@ -36,16 +60,26 @@ describe('the frame builder', () => {
   });
 
   test('chains extension headers by their next-header bytes', () => {
-    const { bytes } = ipv6({ from: '::1', to: '::2', extensions: [extension(EXTENSION.hopByHop), extension(EXTENSION.routing, 1), authentication(4)] }, tcp({ to: 1 }));
+    const { bytes } = ipv6(
+      { from: '::1', to: '::2', extensions: [extension(EXTENSION.hopByHop), extension(EXTENSION.routing, 1), authentication(4)] },
+      tcp({ to: 1 }),
+    );
     expect([bytes[6], bytes[40], bytes[48], bytes[64]]).toEqual([0, 43, 51, 6]);
     expect(bytes.length).toBe(40 + 8 + 16 + 24 + 20);
   });
 
   test('fragments cover the segment without a gap and only the last has no more', () => {
     const four = ipv4Fragments({ from: FROM, to: TO }, tcp({ to: 22 }), 8);
-    expect(four.map(({ bytes }) => [bytes[6], bytes[7], bytes.length])).toEqual([[0x20, 0, 28], [0x20, 1, 28], [0, 2, 24]]);
+    expect(four.map(({ bytes }) => [bytes[6], bytes[7], bytes.length])).toEqual([
+      [0x20, 0, 28],
+      [0x20, 1, 28],
+      [0, 2, 24],
+    ]);
     const six = ipv6Fragments({ from: '::1', to: '::2' }, tcp({ to: 22 }), 16);
-    expect(six.map(({ bytes }) => [bytes[6], bytes[43], bytes.length])).toEqual([[44, 1, 64], [44, 16, 52]]);
+    expect(six.map(({ bytes }) => [bytes[6], bytes[43], bytes.length])).toEqual([
+      [44, 1, 64],
+      [44, 16, 52],
+    ]);
   });
 
   test('lengths lie on request', () => {

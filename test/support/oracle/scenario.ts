@@ -1,0 +1,156 @@
+/**
+ * The state in which frames are judged, said once: the oracle reads it, and `kernel-state.ts` writes the same into the maps.
+ * Times are nanoseconds relative to the scenario's start (negative: before), so that a scenario can be played again later.
+ */
+export type Mode = 'observe' | 'enforce' | 'lockdown';
+export type Probe = 'syn' | 'flag' | 'malformed' | 'udp';
+export type WindowName = 'syn' | 'udp-closed' | 'udp-open' | 'echo';
+export type ShunKind = 'tcp' | 'udp' | 'echo';
+
+export interface Settings {
+  readonly mode: Mode;
+  /** null: not paused. */
+  readonly pausedUntilNs: bigint | null;
+  readonly fastPorts: number;
+  readonly fastWindowNs: bigint;
+  readonly slowPorts: number;
+  readonly slowWindowNs: bigint;
+  readonly shunTtlNs: bigint;
+  readonly shunTtlMaxNs: bigint;
+  readonly provenTtlNs: bigint;
+  readonly flowTtlNs: bigint;
+  readonly graceNs: bigint;
+  readonly synPerSecond: number;
+  readonly udpPerSecond: number;
+  readonly echoPerSecond: number;
+  readonly openUdpPerSecond: number;
+  readonly newSourcesPerSecond: number;
+  readonly eventsPerSecond: number;
+  readonly trapPort: number;
+  readonly ephemeralLow: number;
+  readonly ephemeralHigh: number;
+  readonly hasBan6x: boolean;
+  readonly hasPrefix6: boolean;
+  readonly hasWatch: boolean;
+}
+
+/** `target`: an IPv4 address, an IPv6 address (ban6x) or an IPv6 /64 (ban6). */
+export interface BanEntry {
+  readonly target: string;
+  /** null: no end. */
+  readonly expiresNs: bigint | null;
+  readonly drops?: bigint;
+}
+
+export interface RuleEntry {
+  readonly prefix: string;
+  readonly action: 'allow' | 'deny';
+  readonly expiresNs: bigint | null;
+}
+
+export interface ServedEntry {
+  readonly transport: 'tcp' | 'udp';
+  readonly port: number;
+  readonly atNs: bigint | 'always';
+}
+
+export interface TrackerEntry {
+  readonly source: string;
+  readonly watched: boolean;
+  /** In the order of the entry's slots; at most 32. */
+  readonly slots: readonly { readonly port: number; readonly probe: Probe; readonly atNs: bigint }[];
+  readonly windows?: Partial<Record<WindowName, { readonly startNs: bigint; readonly count: number }>>;
+}
+
+export interface ShunEntry {
+  readonly source: string;
+  readonly kinds: readonly ShunKind[];
+  readonly expiresNs: bigint;
+  readonly repeats: number;
+}
+
+export interface ProvenEntry {
+  readonly source: string;
+  readonly atNs: bigint;
+}
+
+/** For TCP both ports are 0. */
+export interface FlowEntry {
+  readonly protocol: 'tcp' | 'udp';
+  readonly remote: string;
+  readonly remotePort: number;
+  readonly localPort: number;
+  readonly atNs: bigint;
+}
+
+export interface Scenario {
+  readonly settings: Settings;
+  readonly bans: readonly BanEntry[];
+  readonly rules: readonly RuleEntry[];
+  /** IPv4 /16 numbers whose hint bit is set; where absent, those that the rules touch. */
+  readonly hints?: readonly number[];
+  readonly own: readonly string[];
+  readonly served: readonly ServedEntry[];
+  readonly trackers: readonly TrackerEntry[];
+  readonly shuns: readonly ShunEntry[];
+  readonly proven: readonly ProvenEntry[];
+  readonly flowsOut: readonly FlowEntry[];
+}
+
+/** The ends of a packet as the socket look-ups see them; addresses are hex of 4 or 16 bytes. */
+export interface FourTuple {
+  readonly family: 4 | 6;
+  readonly from: string;
+  readonly fromPort: number;
+  readonly to: string;
+  readonly toPort: number;
+}
+
+/** What the host's socket tables answer. `listening` carries the local port of the listener. */
+export interface Sockets {
+  readonly tcp: (tuple: FourTuple) => 'none' | 'other' | { readonly listening: number };
+  readonly udp: (tuple: FourTuple) => 'none' | 'bound' | 'connected';
+}
+
+export const noSockets: Sockets = { tcp: () => 'none', udp: () => 'none' };
+
+const SECOND = 1_000_000_000n;
+
+/** The defaults of the product, roughly; a test overrides what it is about. */
+export const usualSettings: Settings = {
+  mode: 'enforce',
+  pausedUntilNs: null,
+  fastPorts: 3,
+  fastWindowNs: 60n * SECOND,
+  slowPorts: 25,
+  slowWindowNs: 86_400n * SECOND,
+  shunTtlNs: 60n * SECOND,
+  shunTtlMaxNs: 600n * SECOND,
+  provenTtlNs: 3_600n * SECOND,
+  flowTtlNs: 120n * SECOND,
+  graceNs: 86_400n * SECOND,
+  synPerSecond: 200,
+  udpPerSecond: 1_000,
+  echoPerSecond: 100,
+  openUdpPerSecond: 0,
+  newSourcesPerSecond: 1_000_000,
+  eventsPerSecond: 1_000_000,
+  trapPort: 0,
+  ephemeralLow: 32_768,
+  ephemeralHigh: 60_999,
+  hasBan6x: true,
+  hasPrefix6: true,
+  hasWatch: true,
+};
+
+export const emptyScenario: Scenario = {
+  settings: usualSettings,
+  bans: [],
+  rules: [],
+  own: [],
+  served: [],
+  trackers: [],
+  shuns: [],
+  proven: [],
+  flowsOut: [],
+};
