@@ -62,7 +62,9 @@ export function list<Item extends z.ZodType>(item: Item, form: string, max: numb
 /** Linux: up to 15 bytes, no slash, no blank, no colon (dev_valid_name). */
 export const interfaceName = z
   .string({ error: issue => bad(issue.input, 'the name of a network interface such as eth0') })
-  .regex(/^(?!\.{1,2}$)[^\s/:]{1,15}$/, { error: issue => bad(issue.input, 'the name of a network interface such as eth0 (at most 15 characters, no blank, / or :)') });
+  .regex(/^(?!\.{1,2}$)[^\s/:]{1,15}$/, {
+    error: issue => bad(issue.input, 'the name of a network interface such as eth0 (at most 15 characters, no blank, / or :)'),
+  });
 
 const PORT_FORM = 'a port from 1 to 65535';
 export const port = z
@@ -101,8 +103,23 @@ function durationMs(text: string): number {
 }
 
 const UNIT_WORDS: Readonly<Record<string, number>> = {
-  ms: 1, msec: 1, millisecond: 1, sec: 1_000, second: 1_000, s: 1_000, min: 60_000, minute: 60_000, m: 60_000,
-  hr: 3_600_000, hour: 3_600_000, h: 3_600_000, day: 86_400_000, d: 86_400_000, week: 604_800_000, wk: 604_800_000, w: 604_800_000,
+  ms: 1,
+  msec: 1,
+  millisecond: 1,
+  sec: 1_000,
+  second: 1_000,
+  s: 1_000,
+  min: 60_000,
+  minute: 60_000,
+  m: 60_000,
+  hr: 3_600_000,
+  hour: 3_600_000,
+  h: 3_600_000,
+  day: 86_400_000,
+  d: 86_400_000,
+  week: 604_800_000,
+  wk: 604_800_000,
+  w: 604_800_000,
 };
 
 /** What is wrong with a duration, and how it is written right: in the operator's own amount where that can be guessed. */
@@ -112,6 +129,7 @@ function durationProblem(input: unknown, standard: string): string {
   const match = /^\s*(\d{1,9}(?:\.\d{1,3})?)\s*([a-z]*)\s*$/i.exec(input);
   const unit = UNIT_WORDS[(match?.[2] ?? '').toLowerCase()] ?? UNIT_WORDS[(match?.[2] ?? '').toLowerCase().replace(/s$/, '')];
   if (match !== null && match[2] === '') return `${shown(input)} has no unit: write a duration such as "${standard}" (ms, s, m, h, d)`;
-  if (match !== null && unit !== undefined && Number(match[1]) > 0) return `${shown(input)} is not a duration: write "${formatDuration(Number(match[1]) * unit)}"`;
+  if (match !== null && unit !== undefined && Number(match[1]) > 0)
+    return `${shown(input)} is not a duration: write "${formatDuration(Number(match[1]) * unit)}"`;
   return `${shown(input)} is not a duration: write a number with its unit such as "${standard}" (ms, s, m, h, d)`;
 }

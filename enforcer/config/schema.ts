@@ -11,7 +11,9 @@ const MOST_PER_SECOND = 10_000_000;
 const OFF = 'off';
 
 function group<Shape extends z.core.$ZodLooseShape>(shape: Shape, about: string, check?: (value: z.output<z.ZodObject<Shape>>) => Complaint | undefined) {
-  const object = z.strictObject(shape, { error: issue => (issue.code === 'invalid_type' ? bad(issue.input, `the keys ${Object.keys(shape).join(', ')}`) : undefined) });
+  const object = z.strictObject(shape, {
+    error: issue => (issue.code === 'invalid_type' ? bad(issue.input, `the keys ${Object.keys(shape).join(', ')}`) : undefined),
+  });
   return object
     .superRefine((value, context) => {
       const complaint = check?.(value as z.output<z.ZodObject<Shape>>);
@@ -25,92 +27,186 @@ interface Complaint {
   readonly message: string;
 }
 
-const fast = group({
-  ports: count(3, { min: 1, max: MOST_PORTS, about: 'So many distinct closed ports of this host within `window` are a scan. Raise it where clients probe several ports by design.' }),
-  window: duration('60s', { min: '1s', max: '1h', about: 'Length of the fast window.' }),
-}, 'The fast scan: many closed ports in a short time.').prefault({});
+const fast = group(
+  {
+    ports: count(3, {
+      min: 1,
+      max: MOST_PORTS,
+      about: 'So many distinct closed ports of this host within `window` are a scan. Raise it where clients probe several ports by design.',
+    }),
+    window: duration('60s', { min: '1s', max: '1h', about: 'Length of the fast window.' }),
+  },
+  'The fast scan: many closed ports in a short time.',
+).prefault({});
 
-const slow = group({
-  ports: count(25, { min: 1, max: MOST_PORTS, about: 'So many distinct closed ports within `window` are a slow scan.' }),
-  window: duration('24h', { min: '1s', max: '30d', about: 'Length of the slow window. nmap -T0 sends a probe every 300 s: 24h sees it.' }),
-}, 'The slow scan: a port now and then.').prefault({});
+const slow = group(
+  {
+    ports: count(25, { min: 1, max: MOST_PORTS, about: 'So many distinct closed ports within `window` are a slow scan.' }),
+    window: duration('24h', { min: '1s', max: '30d', about: 'Length of the slow window. nmap -T0 sends a probe every 300 s: 24h sees it.' }),
+  },
+  'The slow scan: a port now and then.',
+).prefault({});
 
-const shun = group({
-  ttl: duration('60s', { min: '1s', max: '24h', about: 'How long new connections of a source that scanned or flooded are dropped at first. It doubles with each repeat.' }),
-  longest: duration('600s', { min: '1s', max: '24h', about: 'The longest shun. Its evidence can be spoofed: keep it short.' }),
-}, 'What the kernel does alone, on evidence that can be spoofed.', value => (value.longest < value.ttl ? { key: 'longest', message: 'is shorter than detect.shun.ttl' } : undefined)).prefault({});
+const shun = group(
+  {
+    ttl: duration('60s', {
+      min: '1s',
+      max: '24h',
+      about: 'How long new connections of a source that scanned or flooded are dropped at first. It doubles with each repeat.',
+    }),
+    longest: duration('600s', { min: '1s', max: '24h', about: 'The longest shun. Its evidence can be spoofed: keep it short.' }),
+  },
+  'What the kernel does alone, on evidence that can be spoofed.',
+  value => (value.longest < value.ttl ? { key: 'longest', message: 'is shorter than detect.shun.ttl' } : undefined),
+).prefault({});
 
-const flood = group({
-  syn: count(200, { min: 0, max: MOST_PER_SECOND, about: 'SYNs of one source a second; 0: off. Raise it behind a reverse proxy or NAT whose clients share an address.' }),
-  udp: count(1_000, { min: 0, max: MOST_PER_SECOND, about: 'Datagrams of one source to closed UDP ports a second; 0: off.' }),
-  echo: count(100, { min: 0, max: MOST_PER_SECOND, about: 'ICMP echo requests of one source a second; 0: off.' }),
-  openUdp: count(0, { min: 0, max: MOST_PER_SECOND, about: 'Datagrams of one source to open UDP ports a second, above which the excess is dropped; 0: off, since QUIC, WireGuard and RTP are not attacks.' }),
-}, 'Rates of one source a second, above which it is shunned.').prefault({});
+const flood = group(
+  {
+    syn: count(200, {
+      min: 0,
+      max: MOST_PER_SECOND,
+      about: 'SYNs of one source a second; 0: off. Raise it behind a reverse proxy or NAT whose clients share an address.',
+    }),
+    udp: count(1_000, { min: 0, max: MOST_PER_SECOND, about: 'Datagrams of one source to closed UDP ports a second; 0: off.' }),
+    echo: count(100, { min: 0, max: MOST_PER_SECOND, about: 'ICMP echo requests of one source a second; 0: off.' }),
+    openUdp: count(0, {
+      min: 0,
+      max: MOST_PER_SECOND,
+      about: 'Datagrams of one source to open UDP ports a second, above which the excess is dropped; 0: off, since QUIC, WireGuard and RTP are not attacks.',
+    }),
+  },
+  'Rates of one source a second, above which it is shunned.',
+).prefault({});
 
-const detect = group({
-  fast,
-  slow,
-  shun,
-  flood,
-  newSources: count(10_000, { min: 1, max: MOST_PER_SECOND, about: 'New sources a second, above which only one in 16 is still tracked: the flood guard.' }),
-  events: count(2_000, { min: 1, max: 1_000_000, about: 'Events a second that each CPU may report; the rest is counted only.' }),
-  proven: duration('1h', { min: '0s', max: '30d', about: 'How long a source that completed a handshake with a real service is policed instead of shunned.' }),
-}, 'What counts as a scan or a flood.', value => (value.slow.window < value.fast.window ? { key: 'slow', message: 'its window is shorter than that of detect.fast' } : undefined)).prefault({});
+const detect = group(
+  {
+    fast,
+    slow,
+    shun,
+    flood,
+    newSources: count(10_000, { min: 1, max: MOST_PER_SECOND, about: 'New sources a second, above which only one in 16 is still tracked: the flood guard.' }),
+    events: count(2_000, { min: 1, max: 1_000_000, about: 'Events a second that each CPU may report; the rest is counted only.' }),
+    proven: duration('1h', { min: '0s', max: '30d', about: 'How long a source that completed a handshake with a real service is policed instead of shunned.' }),
+  },
+  'What counts as a scan or a flood.',
+  value => (value.slow.window < value.fast.window ? { key: 'slow', message: 'its window is shorter than that of detect.fast' } : undefined),
+).prefault({});
 
-const bans = group({
-  capacity: count(65_536, { min: 10_000, max: 1_048_576, about: 'Room for banned addresses in the kernel, for IPv4 and for IPv6 each. Read when the maps are made: `honeymesh unload` first to change it.' }),
-  touch: duration('4h', { min: '1s', max: '3650d', about: 'First ban of a source that completed a handshake with a trap (E1). It doubles with each repeat.' }),
-  content: duration('24h', { min: '1s', max: '3650d', about: 'First ban of a source that tried credentials or sent an exploit there (E2). It doubles with each repeat.' }),
-  longest: duration('30d', { min: '1s', max: '3650d', about: 'The longest ban that evidence earns. A ban by order ends when the order says.' }),
-  memory: duration('30d', { min: '0s', max: '3650d', about: 'How long an offence is remembered after its ban ended.' }),
-  aggregate: count(32, { min: 0, max: 256, about: 'So many banned addresses of one IPv4 /24, all with proof, become one ban of the /24 if nobody else is hit; 0: never.' }),
-  widen: count(4, { min: 0, max: 256, about: 'So many banned IPv6 /64 of one /56 (then /48), all with proof, become one ban if nobody else is hit; 0: never.' }),
-}, 'How long, how many and how wide.', value => {
-  const longer = (['touch', 'content'] as const).find(key => value[key] > value.longest);
-  return longer === undefined ? undefined : { key: longer, message: 'is longer than bans.longest' };
-}).prefault({});
+const bans = group(
+  {
+    capacity: count(65_536, {
+      min: 10_000,
+      max: 1_048_576,
+      about: 'Room for banned addresses in the kernel, for IPv4 and for IPv6 each. Read when the maps are made: `honeymesh unload` first to change it.',
+    }),
+    touch: duration('4h', {
+      min: '1s',
+      max: '3650d',
+      about: 'First ban of a source that completed a handshake with a trap (E1). It doubles with each repeat.',
+    }),
+    content: duration('24h', {
+      min: '1s',
+      max: '3650d',
+      about: 'First ban of a source that tried credentials or sent an exploit there (E2). It doubles with each repeat.',
+    }),
+    longest: duration('30d', { min: '1s', max: '3650d', about: 'The longest ban that evidence earns. A ban by order ends when the order says.' }),
+    memory: duration('30d', { min: '0s', max: '3650d', about: 'How long an offence is remembered after its ban ended.' }),
+    aggregate: count(32, {
+      min: 0,
+      max: 256,
+      about: 'So many banned addresses of one IPv4 /24, all with proof, become one ban of the /24 if nobody else is hit; 0: never.',
+    }),
+    widen: count(4, {
+      min: 0,
+      max: 256,
+      about: 'So many banned IPv6 /64 of one /56 (then /48), all with proof, become one ban if nobody else is hit; 0: never.',
+    }),
+  },
+  'How long, how many and how wide.',
+  value => {
+    const longer = (['touch', 'content'] as const).find(key => value[key] > value.longest);
+    return longer === undefined ? undefined : { key: longer, message: 'is longer than bans.longest' };
+  },
+).prefault({});
 
-export const configSchema = group({
-  interfaces: list(interfaceName, 'a list of network interfaces such as [eth0]', 16)
-    .min(1, { error: 'names no interface: give a list such as [eth0], or take the line out' })
-    .optional()
-    .meta({ description: 'Network interfaces to protect. Without it: the interface of the default route.' }),
-  mode: oneOf(MODES, 'enforce', '`observe` decides and records and drops nothing; `enforce` drops; `lockdown` also lets only allow-listed and proven sources open connections.'),
-  allow: prefixes([], 512, 'Addresses and prefixes that are never dropped, whatever they do. The allow-list wins in the kernel.'),
-  services: group({
-    ports: list(portRange, 'a list of ports such as [443, "53/udp", "8000-8100"]', 256)
-      .prefault([])
-      .meta({ description: 'Ports that are served though no local socket says so (containers, forwarded ports): a number (TCP), `53/udp`, `8000-8100`.' }),
-    grace: duration('24h', { min: '0s', max: '30d', about: 'A port counts as served for so long after its listener went: a restart of a web server bans nobody.' }),
-  }, 'What this host really serves.').prefault({}),
-  traps: group({
-    ports: z
-      .union([z.enum([OFF]), z.literal(false).transform((): typeof OFF => OFF), list(port, 'a list of TCP ports such as [22, 3306, 6379], or off', 1024)], {
-        error: issue => bad(issue.input, 'off or a list of TCP ports such as [22, 3306, 6379]'),
-      })
-      .prefault(OFF)
-      .meta({ description: 'TCP ports whose connections go to a trap while nothing real listens there: `off`, or a list such as `[22, 3306, 6379]`.' }),
-  }, 'Decoys on closed ports.').prefault({}),
-  xdp: group({
-    mode: oneOf(['auto', 'native', 'generic'], 'auto', '`auto` tries native (in the driver) and falls back to generic, and says which.'),
-  }, 'How the packet filter is attached.').prefault({}),
-  egress: z
-    .union([z.enum(['drop', OFF]), z.literal(false).transform((): typeof OFF => OFF)], { error: issue => bad(issue.input, 'drop or off') })
-    .prefault('drop')
-    .meta({ description: '`drop`: nothing leaves for a banned address either, so that what got in before the ban cannot call home.' }),
-  detect,
-  bans,
-  share: group({
-    never: prefixes(NOT_SHARED_BY_DEFAULT.map(range => range.prefix), 512, 'Bans inside these prefixes stay on this host: private and documentation ranges mean something else on each network.'),
-  }, 'What may be told to others.').prefault({}),
-  store: group({
-    retention: duration('90d', { min: '1h', max: '3650d', about: 'How long events are kept. Whole sealed segments go, so that what is left can still be verified.' }),
-    segment: count(100_000, { min: 100, max: 10_000_000, about: 'Events in a segment of the log before it is sealed.' }),
-  }, 'The event log.').prefault({}),
-  log: group({
-    level: oneOf(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'], 'info', 'From which level on the daemon writes to its log.'),
-  }, 'The daemon\'s own log.').prefault({}),
-}, 'HoneyMesh configuration');
+export const configSchema = group(
+  {
+    interfaces: list(interfaceName, 'a list of network interfaces such as [eth0]', 16)
+      .min(1, { error: 'names no interface: give a list such as [eth0], or take the line out' })
+      .optional()
+      .meta({ description: 'Network interfaces to protect. Without it: the interface of the default route.' }),
+    mode: oneOf(
+      MODES,
+      'enforce',
+      '`observe` decides and records and drops nothing; `enforce` drops; `lockdown` also lets only allow-listed and proven sources open connections.',
+    ),
+    allow: prefixes([], 512, 'Addresses and prefixes that are never dropped, whatever they do. The allow-list wins in the kernel.'),
+    services: group(
+      {
+        ports: list(portRange, 'a list of ports such as [443, "53/udp", "8000-8100"]', 256)
+          .prefault([])
+          .meta({ description: 'Ports that are served though no local socket says so (containers, forwarded ports): a number (TCP), `53/udp`, `8000-8100`.' }),
+        grace: duration('24h', {
+          min: '0s',
+          max: '30d',
+          about: 'A port counts as served for so long after its listener went: a restart of a web server bans nobody.',
+        }),
+      },
+      'What this host really serves.',
+    ).prefault({}),
+    traps: group(
+      {
+        ports: z
+          .union([z.enum([OFF]), z.literal(false).transform((): typeof OFF => OFF), list(port, 'a list of TCP ports such as [22, 3306, 6379], or off', 1024)], {
+            error: issue => bad(issue.input, 'off or a list of TCP ports such as [22, 3306, 6379]'),
+          })
+          .prefault(OFF)
+          .meta({ description: 'TCP ports whose connections go to a trap while nothing real listens there: `off`, or a list such as `[22, 3306, 6379]`.' }),
+      },
+      'Decoys on closed ports.',
+    ).prefault({}),
+    xdp: group(
+      {
+        mode: oneOf(['auto', 'native', 'generic'], 'auto', '`auto` tries native (in the driver) and falls back to generic, and says which.'),
+      },
+      'How the packet filter is attached.',
+    ).prefault({}),
+    egress: z
+      .union([z.enum(['drop', OFF]), z.literal(false).transform((): typeof OFF => OFF)], { error: issue => bad(issue.input, 'drop or off') })
+      .prefault('drop')
+      .meta({ description: '`drop`: nothing leaves for a banned address either, so that what got in before the ban cannot call home.' }),
+    detect,
+    bans,
+    share: group(
+      {
+        never: prefixes(
+          NOT_SHARED_BY_DEFAULT.map(range => range.prefix),
+          512,
+          'Bans inside these prefixes stay on this host: private and documentation ranges mean something else on each network.',
+        ),
+      },
+      'What may be told to others.',
+    ).prefault({}),
+    store: group(
+      {
+        retention: duration('90d', {
+          min: '1h',
+          max: '3650d',
+          about: 'How long events are kept. Whole sealed segments go, so that what is left can still be verified.',
+        }),
+        segment: count(100_000, { min: 100, max: 10_000_000, about: 'Events in a segment of the log before it is sealed.' }),
+      },
+      'The event log.',
+    ).prefault({}),
+    log: group(
+      {
+        level: oneOf(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'], 'info', 'From which level on the daemon writes to its log.'),
+      },
+      "The daemon's own log.",
+    ).prefault({}),
+  },
+  'HoneyMesh configuration',
+);
 
 export type { Config } from './config.ts';
 export type ConfigFile = z.output<typeof configSchema>;

@@ -28,8 +28,10 @@ export function prefixProblem(text: string, why: AddressFailure): string {
       const width = address.includes(':') && !read.value.includes(':') ? Number(bits) - 96 : Number(bits);
       return `${shown(text)} has bits set beyond its length: did you mean ${prefixOf(read.value as Address, width)} or ${read.value}?`;
     }
-    case 'bad-prefix-length': return `${shown(text)} has a wrong prefix length: give 0 to 32 (IPv4) or 0 to 128 (IPv6)`;
+    case 'bad-prefix-length':
+      return `${shown(text)} has a wrong prefix length: give 0 to 32 (IPv4) or 0 to 128 (IPv6)`;
     case 'not-an-address':
-    case 'not-a-prefix': return `${shown(text)} is not an address or prefix: give one such as 203.0.113.7, 198.51.100.0/24 or 2001:db8::/32`;
+    case 'not-a-prefix':
+      return `${shown(text)} is not an address or prefix: give one such as 203.0.113.7, 198.51.100.0/24 or 2001:db8::/32`;
   }
 }
