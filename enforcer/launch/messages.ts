@@ -2,6 +2,7 @@
  * What the launcher (root) and the daemon (no capability) say to each other over Node's IPC channel. The launcher owns everything
  * that needs privilege; the daemon never asks for any of it, it is told.
  */
+import type { AllowEntry } from '@honeymesh/intel/bans';
 import type { DegradedPart } from '@honeymesh/intel/events';
 import type { InstancePaths } from '../config/paths.ts';
 import type { Config } from '../config/schema.ts';
@@ -37,8 +38,8 @@ export interface DaemonOptions {
   readonly served: ServedPorts;
   /** net.ipv4.ip_local_port_range: late packets of our own connections come there. */
   readonly ephemeralPorts: readonly [low: number, high: number];
-  /** SSH_CONNECTION of the session that started the launcher, for the auto-allow list. */
-  readonly sshConnection: string | null;
+  /** Admin sessions that are open now, allowed while they last. Root sees them all; the daemon, without capabilities, would not. */
+  readonly sessions: readonly AllowEntry[];
   /** How often the launcher started a daemon before this one in its life. */
   readonly restarts: number;
 }
@@ -51,6 +52,8 @@ export type LauncherMessage =
   /** `key` tells several complaints of one part apart, as in health/degraded.ts. */
   | { readonly kind: 'degraded'; readonly part: DegradedPart; readonly key: string; readonly why: string; readonly fix: string }
   | { readonly kind: 'recovered'; readonly part: DegradedPart; readonly key: string }
+  /** The admin sessions that are open now, whenever one came or went: replaces the former `sessions`. */
+  | { readonly kind: 'sessions'; readonly entries: readonly AllowEntry[] }
   /** Replaces the former `served`. */
   | { readonly kind: 'served'; readonly always: ServedPorts }
   /** Stop in order and exit with 0; SIGTERM means the same. `why` is for the log. */

@@ -1,0 +1,85 @@
+/** The traps' server: accepts what the kernel steered to us, reports the touch at once, keeps sessions within their bounds. */
+import { createServer, type Server, type Socket } from 'node:net';
+import { type Address, contains, type Prefix, parseAddress } from '@honeymesh/intel/address';
+import { unixMs } from '@honeymesh/intel/time';
+import type { TrapLimits, TrapObservation } from '../messages.ts';
+import { createBannerTrap } from '../protocols/banner.ts';
+import { openSession, type Session } from './session.ts';
+
+export interface TrapServer {
+  /** Takes over listening descriptors. Resolves when all of them accept. */
+  listen(fds: readonly number[]): Promise<void>;
+  sessions(): number;
+  /** Ends the sessions of sources inside `target`. */
+  closeSource(target: Prefix): void;
+  stop(): void;
+}
+
+export interface TrapServerOptions {
+  readonly limits: TrapLimits;
+  readonly hostName: string;
+}
+
+const BACKLOG = 511;
+
+export function createTrapServer({ limits, hostName }: TrapServerOptions, observe: (observation: TrapObservation) => void): TrapServer {
+  const servers: Server[] = [];
+  const sessions = new Set<Session>();
+  const perSource = new Map<Address, number>();
+
+  function leave(session: Session): void {
+    if (!sessions.delete(session)) return;
+    const left = (perSource.get(session.source) ?? 1) - 1;
+    if (left <= 0) perSource.delete(session.source);
+    else perSource.set(session.source, left);
+  }
+
+  function accept(socket: Socket): void {
+    // The peer may be gone before we look: then it has no address any more, and no touch to prove.
+    const source = parseAddress((socket.remoteAddress ?? '').split('%', 1)[0] ?? '');
+    const port = socket.localPort; // the port that the source asked for, not ours: the kernel steered it here
+    if (!source.ok || port === undefined) return void socket.destroy();
+    observe({ kind: 'touch', at: unixMs(Date.now()), source: source.value, port, count: 1 });
+    const ofSource = perSource.get(source.value) ?? 0;
+    if (sessions.size >= limits.sessions || ofSource >= limits.sessionsPerSource) return void socket.resetAndDestroy();
+    perSource.set(source.value, ofSource + 1);
+    const machine = createBannerTrap({ port, hostName, patienceMs: limits.patienceMs, receivedBytes: limits.receivedBytes });
+    let endedAtOnce = false;
+    let session: Session | undefined;
+    const onEnd = (): void => {
+      if (session === undefined) endedAtOnce = true;
+      else leave(session);
+    };
+    session = openSession(socket, source.value, port, { machine, observe, onEnd });
+    sessions.add(session);
+    if (endedAtOnce) leave(session);
+  }
+
+  return {
+    async listen(fds) {
+      await Promise.all(
+        fds.map(fd => {
+          // Half open: our end must not send a FIN by itself, the RST does that without leaving a TIME-WAIT on a port that is not ours.
+          const server = createServer({ allowHalfOpen: true, noDelay: true }, accept);
+          servers.push(server);
+          return new Promise<void>((resolve, reject) => {
+            server.once('error', reject);
+            server.listen({ fd, backlog: BACKLOG }, () => {
+              server.off('error', reject);
+              server.on('error', () => {}); // EMFILE and the like: the connection is lost, the server is not
+              resolve();
+            });
+          });
+        }),
+      );
+    },
+    sessions: () => sessions.size,
+    closeSource(target) {
+      for (const session of sessions) if (contains(target, session.source)) session.close('banned');
+    },
+    stop() {
+      for (const server of servers) server.close();
+      for (const session of sessions) session.close('stopped');
+    },
+  };
+}
