@@ -55,7 +55,7 @@ async function runSuite(suite) {
 async function runChecks(suite) {
   const checks = [
     ['the types fit (tsc)', [NODE, bin('tsc'), '--noEmit']],
-    ['format, lint and layers are kept (biome)', [NODE, bin('biome'), 'check', '.']],
+    ['format, lint and layers are kept (biome)', [NODE, bin('biome'), 'check', '--error-on-warnings', '.']],
   ];
   const failures = [];
   for (const [name, command] of checks) {
@@ -95,7 +95,9 @@ function judge(suite, code, report) {
   return { passed: read.passed, skipped: read.skipped, failures };
 }
 
-const limitSeconds = suite => hardLimitSeconds(suite) * nightlyFactor;
+function limitSeconds(suite) {
+  return hardLimitSeconds(suite) * nightlyFactor;
+}
 
 /**
  * Runs a command under timeout(1), which ends its whole process group, also where it runs as root and we do not. It gets no terminal: nothing may ask.
