@@ -1,0 +1,265 @@
+/**
+ * The composition root: the only place where the parts meet. Read top to bottom it is the architecture: kernel and ledger, the
+ * pipeline between them, what feeds it (kernel, traps, operator), what keeps it current, and the control socket.
+ */
+import { join } from 'node:path';
+import type { AllowEntry } from '@honeymesh/intel/bans';
+import type { Degraded, NewEvent } from '@honeymesh/intel/events';
+import { rfc3339, SECOND_MS, type UnixMs, unixMs } from '@honeymesh/intel/time';
+import { kernelConfigOf, ledgerPolicyOf } from './config/policies.ts';
+import type { Operations } from './control/operations.ts';
+import { createControlServer } from './control/server.ts';
+import { createBystanders } from './health/bystanders.ts';
+import { createClockWatch } from './health/clock.ts';
+import { createDegradedBoard } from './health/degraded.ts';
+import { lookAtDisk } from './health/disk.ts';
+import { createLog } from './health/log.ts';
+import { machineAllows, readListening, readMachine } from './health/machine.ts';
+import { createMachineWatch } from './health/machine-watch.ts';
+import { reportStatus } from './health/status.ts';
+import { openPinnedKernel } from './kernel/pinned.ts';
+import type { LauncherChannel } from './launch/channel.ts';
+import type { LauncherMessage } from './launch/messages.ts';
+import { PARTS } from './launch/parts.ts';
+import { createLedger } from './ledger/ledger.ts';
+import { createBanList } from './pipeline/ban-list.ts';
+import { createEnforcement } from './pipeline/enforce.ts';
+import { createEventReads } from './pipeline/event-reads.ts';
+import { explain } from './pipeline/explain.ts';
+import { createKernelFeed } from './pipeline/kernel-feed.ts';
+import { createOrders } from './pipeline/orders.ts';
+import { createPause } from './pipeline/pause.ts';
+import { createPipeline } from './pipeline/pipeline.ts';
+import { reconcile } from './pipeline/reconcile.ts';
+import { asEvent } from './pipeline/record.ts';
+import { readAddress, readTarget } from './pipeline/texts.ts';
+import { sightingOfTrap } from './pipeline/trap-sightings.ts';
+import { createStore } from './store/store.ts';
+import { createTrapSupervisor, type TrapSupervisor } from './traps/supervisor.ts';
+import { VERSION } from './version.ts';
+
+const TICK_MS = SECOND_MS;
+const MACHINE_EVERY_TICKS = 5;
+const LOW_DISK_BYTES = 100 * 2 ** 20;
+
+export interface Daemon {
+  /** Ends in order and leaves the kernel enforcing. */
+  stop(why: string): Promise<void>;
+}
+
+/** Starts everything from what the launcher said. Resolves when the control socket answers and ledger and kernel are one. `onStopOrder`: the operator said `stop`. */
+export async function startDaemon(channel: LauncherChannel, onStopOrder: () => void): Promise<Daemon> {
+  const { options } = channel;
+  const { config, paths, instance } = options;
+  const now = (): UnixMs => unixMs(Date.now());
+  const since = now();
+  const log = createLog({ level: config.log.level, instance });
+  const over = new AbortController();
+
+  // What is kept: in the kernel, on the disk.
+  const kernel = openPinnedKernel({ pinDirectory: paths.pins }, { now });
+  const store = createStore(
+    { directory: paths.state, retentionMs: config.store.retentionMs, segmentEvents: config.store.segmentEvents, workerPath: PARTS.storeWorker },
+    { log, now },
+  );
+  await store.start();
+  const kernelConfig = kernelConfigOf(config, {
+    trapPort: options.listeners?.port ?? 0,
+    trapMark: options.listeners?.mark ?? 0,
+    ephemeralPorts: options.ephemeralPorts,
+  });
+  kernel.setConfig(kernelConfig);
+  kernel.setTrapPorts(options.listeners === null ? [] : config.traps.ports);
+  kernel.pause(null);
+
+  // What is true of this machine, and who is allowed for that.
+  let sessions = options.sessions;
+  const configAllows: readonly AllowEntry[] = config.allow.map(target => ({
+    target,
+    cause: 'config',
+    why: `in ${options.configPath ?? 'the configuration'}`,
+    since,
+  }));
+  const machine = createMachineWatch({
+    readMachine,
+    allows: (facts, at) => [...configAllows, ...machineAllows(facts, at), ...sessions],
+    onOwn: own => kernel.setOwnAddresses(own),
+    onAllows: entries => void pipeline.order({ kind: 'auto-allow', entries }),
+    now,
+  });
+
+  // What is judged, and what follows from it.
+  let traps: TrapSupervisor | undefined;
+  const bystanders = createBystanders({ kernel, onLink: () => machine.onLink, own: () => machine.own, now });
+  const ledger = createLedger(ledgerPolicyOf(config, kernel.banCapacity()), bystanders, await store.loadLedger());
+  const enforcement = createEnforcement(kernel);
+  const degraded = createDegradedBoard((complaint, raised) => {
+    if (raised) log.warn(complaint.why, { part: complaint.part, fix: complaint.fix });
+    else log.info('recovered', { part: complaint.part, why: complaint.why });
+    void pipeline.record([degradedEvent(complaint, raised, now())]);
+  });
+  const pipeline = createPipeline({ ledger, enforcement, store, degraded, now, onEnforced: target => traps?.closeSource(target) });
+  const pause = createPause({ kernel, pipeline, now });
+  const enforcing = (): boolean => config.mode !== 'observe' && pause.until() === null;
+  const feed = createKernelFeed({ kernel, pipeline, degraded, now });
+
+  // Before anything is judged: who must not be locked out, then one truth of ledger and kernel.
+  machine.look();
+  mend('after a start');
+
+  traps = createTraps();
+  traps?.start();
+  kernel.readEvents(events => feed.take(events), over.signal);
+
+  // What the operator may ask.
+  const banList = createBanList({ shunMs: kernelConfig.shunMs, longestShunMs: kernelConfig.longestShunMs }, { ledger, kernel, enforcing, now });
+  let interfaces = options.interfaces;
+  const operations: Operations = {
+    ...createOrders({ pipeline, ledger, kernel, banList, now }),
+    ...createEventReads({ store, pipeline, now }),
+    status: () =>
+      Promise.resolve(
+        reportStatus({
+          instance,
+          mode: config.mode,
+          since,
+          capacity: config.bans.capacity,
+          kernel,
+          banList,
+          store,
+          degraded,
+          interfaces: () => interfaces,
+          traps: () => traps?.status() ?? { ports: [], sessions: 0 },
+          pausedUntil: pause.until,
+        }),
+      ),
+    listBans: async ({ target, tier }) =>
+      banList.rows(target === undefined ? undefined : readTarget(target)).filter(row => tier === undefined || row.tier === tier),
+    explain: ({ address }) =>
+      explain(readAddress(address), { ledger, kernel, store, banList, enforcing, firstDropOf: feed.firstDropOf, neverShared: config.share.never, now }),
+    pause: async ({ duration }) => {
+      const until = await pause.set(duration);
+      return { pausedUntil: until === null ? null : rfc3339(until) };
+    },
+    showConfig: () => Promise.resolve({ ...config }),
+    stop: () => {
+      setImmediate(onStopOrder); // the answer goes out first
+      return Promise.resolve({ stopping: true });
+    },
+  };
+  const control = createControlServer({ socketPath: paths.socket }, { operations });
+  await control.start(over.signal);
+
+  // What keeps all of it current.
+  let ticks = 0;
+  const clock = createClockWatch({ wallMs: Date.now, monotonicMs: () => performance.now() });
+  const ticking = setInterval(tick, TICK_MS);
+  channel.listen(hear);
+  await pipeline.record([lifecycle(`the enforcer started (version ${VERSION}, mode ${config.mode})`)]);
+  log.info('the enforcer is ready', { version: VERSION, mode: config.mode, interfaces: interfaces.map(({ name, xdp }) => `${name} (${xdp})`) });
+
+  function tick(): void {
+    const steppedMs = clock.look();
+    if (steppedMs !== 0) mend(`after the clock was stepped by ${steppedMs} ms`);
+    kernel.sweep(now());
+    pipeline.tick();
+    feed.tick();
+    const stored = store.status();
+    if (stored.ok) degraded.clear('store', 'status');
+    else degraded.raise({ part: 'store', why: stored.why ?? 'the event log cannot be written', fix: stored.fix ?? `look at ${paths.state}` }, 'status');
+    if (ticks++ % MACHINE_EVERY_TICKS !== 0) return;
+    machine.look();
+    void lookAtDisk({ directory: paths.state, lowBytes: LOW_DISK_BYTES }, degraded);
+  }
+
+  function mend(when: string): void {
+    const startedMs = performance.now();
+    const { inputs, refused, inBoth, putIntoKernel, removedFromKernel, adopted } = reconcile({ kernel, ledger, enforcement }, now());
+    for (const input of inputs) void pipeline.order(input);
+    const tookMs = Math.round(performance.now() - startedMs);
+    const detail = { inBoth, putIntoKernel, adopted, removedFromKernel, refused: refused.length, tookMs };
+    log.info(`ledger and kernel are one ${when}`, detail);
+    void pipeline.record([
+      {
+        ...lifecycle(`ledger and kernel are one ${when}: ${inBoth} in both, ${putIntoKernel} put in, ${adopted} taken over, ${removedFromKernel} taken out`),
+        detail,
+      },
+    ]);
+  }
+
+  function createTraps(): TrapSupervisor | undefined {
+    if (options.listeners === null) return undefined;
+    const settings = { ports: config.traps.ports, listeners: options.listeners, heartbeatPin: join(paths.pins, 'heartbeat'), entry: PARTS.trap };
+    return createTrapSupervisor(settings, {
+      onObservations: observations => {
+        for (const observation of observations) {
+          const sighting = sightingOfTrap(observation);
+          // The handshake was judged at once; what was said afterwards is for the record.
+          if (observation.kind === 'touch') pipeline.sight(sighting);
+          else void pipeline.record([asEvent(sighting)]);
+        }
+      },
+      onDown: (why, againInMs) =>
+        degraded.raise({ part: 'traps', why, fix: `it is started again in ${againInMs} ms; until then the decoy ports are closed ports` }, 'process'),
+      onUp: () => degraded.clear('traps', 'process'),
+    });
+  }
+
+  function hear(message: Exclude<LauncherMessage, { kind: 'start' }>): void {
+    switch (message.kind) {
+      case 'attachment':
+        interfaces = message.interfaces;
+        break;
+      case 'degraded':
+        degraded.raise({ part: message.part, why: message.why, fix: message.fix }, message.key);
+        break;
+      case 'recovered':
+        degraded.clear(message.part, message.key);
+        break;
+      case 'sessions':
+        sessions = message.entries;
+        machine.look();
+        break;
+      case 'served':
+        kernel.setServedPorts(message.always, readListening(options.listeners?.port ?? 0).served);
+        break;
+      case 'stop':
+        onStopOrder();
+        break;
+    }
+  }
+
+  return {
+    async stop(why) {
+      clearInterval(ticking);
+      await control.stop();
+      await traps?.stop();
+      over.abort();
+      await pipeline.record([lifecycle(`the enforcer stopped (${why}); the kernel goes on enforcing`)]);
+      await pipeline.settled();
+      await store.stop();
+      kernel.close();
+      log.info('the enforcer stopped; the kernel goes on enforcing', { why });
+    },
+  };
+
+  function lifecycle(summary: string): NewEvent {
+    return { at: now(), kind: 'lifecycle', source: null, port: null, protocol: null, tier: null, reasons: [], origin: null, summary };
+  }
+}
+
+function degradedEvent(complaint: Degraded, raised: boolean, at: UnixMs): NewEvent {
+  const summary = raised ? `${complaint.part} is degraded: ${complaint.why}; ${complaint.fix}` : `${complaint.part} has recovered: ${complaint.why}`;
+  return {
+    at,
+    kind: 'degraded',
+    source: null,
+    port: null,
+    protocol: null,
+    tier: null,
+    reasons: [],
+    origin: null,
+    summary,
+    detail: { part: complaint.part, raised },
+  };
+}

@@ -1,0 +1,15 @@
+/** Bytes of an attacker as text that is safe in a terminal, a log line and a table. */
+
+/** Printable ASCII as it is (backslash doubled), the rest as `\n`, `\r`, `\t` or `\x1b`; at most `longest` bytes are shown, then `...`. */
+export function escapeBytes(bytes: Uint8Array, longest: number): string {
+  let text = '';
+  for (const byte of bytes.subarray(0, longest)) {
+    if (byte === 0x5c) text += '\\\\';
+    else if (byte === 0x0a) text += '\\n';
+    else if (byte === 0x0d) text += '\\r';
+    else if (byte === 0x09) text += '\\t';
+    else if (byte >= 0x20 && byte < 0x7f) text += String.fromCharCode(byte);
+    else text += `\\x${byte.toString(16).padStart(2, '0')}`;
+  }
+  return bytes.length > longest ? `${text}...` : text;
+}

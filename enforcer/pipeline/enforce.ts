@@ -1,0 +1,137 @@
+/**
+ * Decisions become kernel state here, and nowhere else. A ban counts when the map was read back; what the kernel refused is kept
+ * and tried again at each tick, and status says so until it succeeds.
+ */
+import { bitsOf, familyOf, isHostPrefix, type Prefix } from '@honeymesh/intel/address';
+import type { AllowEntry, Ban } from '@honeymesh/intel/bans';
+import type { UnixMs } from '@honeymesh/intel/time';
+import type { Kernel, KernelBan, KernelRule, WriteOutcome } from '../kernel/port.ts';
+import type { Decision } from '../ledger/decisions.ts';
+
+export interface Enforcement {
+  /** Carries decisions into the kernel, in order; one outcome for each ban that they hold. */
+  apply(decisions: readonly Decision[]): readonly WriteOutcome[];
+  /** Writes the whole set of rules and forgets what was there before: at start, after reconciling. */
+  replaceRules(allowed: readonly AllowEntry[], bans: readonly Ban[]): readonly WriteOutcome[];
+  /** Tries again what the kernel refused; returns what is still refused. */
+  retry(now: UnixMs): readonly Prefix[];
+  unenforced(): readonly Prefix[];
+}
+
+/** Whether the ban maps hold this target; wider prefixes are rules in the tries. */
+export const fitsBanMaps = (target: Prefix): boolean => isHostPrefix(target) || (familyOf(target) === 6 && bitsOf(target) === 64);
+
+const kernelBan = (ban: Ban): KernelBan => ({ target: ban.target, tier: ban.tier, reasons: ban.reasons, expiresAt: ban.expiresAt });
+const denyRule = (ban: Ban): KernelRule => ({ ...kernelBan(ban), action: 'deny' });
+const allowRule = (entry: AllowEntry): KernelRule => ({ target: entry.target, action: 'allow', tier: 'operator', reasons: [], expiresAt: null });
+
+export function createEnforcement(kernel: Kernel): Enforcement {
+  const allowed = new Map<Prefix, KernelRule>();
+  const denied = new Map<Prefix, KernelRule>();
+  const refused = new Map<Prefix, Ban>();
+  let rulesRefused = false;
+
+  function writeRules(): readonly WriteOutcome[] {
+    const outcomes = kernel.setRules([...allowed.values(), ...denied.values()]);
+    rulesRefused = outcomes.some(outcome => !outcome.enforced);
+    return outcomes;
+  }
+
+  function put(bans: readonly Ban[]): readonly WriteOutcome[] {
+    if (bans.length === 0) return [];
+    const outcomes = kernel.putBans(bans.map(kernelBan));
+    for (const [at, outcome] of outcomes.entries()) {
+      const ban = bans[at];
+      if (ban === undefined) continue;
+      if (outcome.enforced) refused.delete(ban.target);
+      else refused.set(ban.target, ban);
+    }
+    return outcomes;
+  }
+
+  return {
+    apply(decisions) {
+      const outcomes: WriteOutcome[] = [];
+      const wide = new Set<Prefix>();
+      let rulesChanged = false;
+      let puts: Ban[] = [];
+      let removals: Prefix[] = [];
+      // Removals and additions of the same target must not overtake each other: each run of one kind is flushed when the kind changes.
+      const flushPuts = (): void => {
+        outcomes.push(...put(puts));
+        puts = [];
+      };
+      const flushRemovals = (): void => {
+        if (removals.length > 0) kernel.removeBans(removals);
+        removals = [];
+      };
+      const add = (ban: Ban): void => {
+        if (fitsBanMaps(ban.target)) {
+          flushRemovals();
+          puts.push(ban);
+          return;
+        }
+        denied.set(ban.target, denyRule(ban));
+        wide.add(ban.target);
+        rulesChanged = true;
+      };
+      const remove = (ban: Ban): void => {
+        refused.delete(ban.target);
+        if (fitsBanMaps(ban.target)) {
+          flushPuts();
+          removals.push(ban.target);
+          return;
+        }
+        rulesChanged = denied.delete(ban.target) || rulesChanged;
+      };
+      // A prefix ban must be in force before the addresses that it replaces are taken out: no gap.
+      const late: Ban[] = [];
+      for (const decision of decisions) {
+        switch (decision.kind) {
+          case 'ban':
+            add(decision.ban);
+            break;
+          case 'aggregate':
+            add(decision.ban);
+            late.push(...decision.replaces);
+            break;
+          case 'lift':
+          case 'expire':
+          case 'evict':
+            remove(decision.ban);
+            break;
+          case 'allow':
+            allowed.set(decision.entry.target, allowRule(decision.entry));
+            rulesChanged = true;
+            break;
+          case 'disallow':
+            rulesChanged = allowed.delete(decision.entry.target) || rulesChanged;
+            break;
+          default:
+            break; // record, refuse: nothing for the kernel
+        }
+      }
+      flushPuts();
+      flushRemovals();
+      if (rulesChanged) outcomes.push(...writeRules().filter(outcome => wide.has(outcome.target)));
+      for (const ban of late) remove(ban);
+      flushRemovals();
+      if (late.some(ban => !fitsBanMaps(ban.target))) writeRules();
+      return outcomes;
+    },
+    replaceRules(entries, bans) {
+      allowed.clear();
+      denied.clear();
+      for (const entry of entries) allowed.set(entry.target, allowRule(entry));
+      for (const ban of bans) if (!fitsBanMaps(ban.target)) denied.set(ban.target, denyRule(ban));
+      return writeRules();
+    },
+    retry(now) {
+      put([...refused.values()].filter(ban => ban.expiresAt === null || ban.expiresAt > now));
+      for (const [target, ban] of refused) if (ban.expiresAt !== null && ban.expiresAt <= now) refused.delete(target);
+      if (rulesRefused) writeRules();
+      return [...refused.keys()];
+    },
+    unenforced: () => [...refused.keys()],
+  };
+}

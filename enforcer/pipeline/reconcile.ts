@@ -1,0 +1,78 @@
+/**
+ * After a restart: what the ledger remembers and what the kernel enforces are made one, both ways. The kernel's pins kept dropping
+ * meanwhile, so nothing is taken out first; bans that only the kernel knows are taken into the ledger (a crash came between the
+ * map and the disk), those that only the ledger knows are put in.
+ */
+import type { Prefix } from '@honeymesh/intel/address';
+import type { Ban } from '@honeymesh/intel/bans';
+import type { UnixMs } from '@honeymesh/intel/time';
+import type { Kernel, KernelBanState, WriteOutcome } from '../kernel/port.ts';
+import type { Ledger, LedgerInput } from '../ledger/decisions.ts';
+import { type Enforcement, fitsBanMaps } from './enforce.ts';
+
+export interface Reconciled {
+  readonly inBoth: number;
+  readonly putIntoKernel: number;
+  readonly adopted: number;
+  readonly removedFromKernel: number;
+  readonly refused: readonly Prefix[];
+  /** Inputs that the pipeline must still carry out (so that they are recorded): adoptions. */
+  readonly inputs: readonly LedgerInput[];
+}
+
+/** Expiries are kept as monotonic time in the kernel: they come back within some milliseconds of what was written. */
+const CLOCK_SLACK_MS = 2_000;
+
+/** Compares and mends. The caller hands `inputs` to the pipeline afterwards. */
+export function reconcile({ kernel, ledger, enforcement }: { kernel: Kernel; ledger: Ledger; enforcement: Enforcement }, now: UnixMs): Reconciled {
+  const inKernel = new Map<Prefix, KernelBanState>(kernel.listBans().map(ban => [ban.target, ban]));
+  const wanted = ledger.bans().filter(ban => ban.expiresAt === null || ban.expiresAt > now);
+  const rules = enforcement.replaceRules(ledger.allowed(), wanted);
+  const missing: Ban[] = [];
+  let inBoth = 0;
+  for (const ban of wanted) {
+    if (!fitsBanMaps(ban.target)) continue;
+    const held = inKernel.get(ban.target);
+    inKernel.delete(ban.target);
+    if (held !== undefined && same(ban, held)) inBoth++;
+    else missing.push(ban);
+  }
+  const stale: Prefix[] = [];
+  const inputs: LedgerInput[] = [];
+  for (const held of inKernel.values()) {
+    if (held.expiresAt !== null && held.expiresAt <= now) stale.push(held.target);
+    else if (ledger.allowOn(held.target) !== null) stale.push(held.target);
+    else inputs.push({ kind: 'adopt', ban: adoptable(held, now) });
+  }
+  kernel.removeBans(stale);
+  const outcomes = missing.length === 0 ? [] : enforcement.apply(missing.map(ban => ({ kind: 'ban', ban, change: 'new', because: null })));
+  return {
+    inBoth,
+    putIntoKernel: outcomes.filter(outcome => outcome.enforced).length,
+    adopted: inputs.length,
+    removedFromKernel: stale.length,
+    refused: refusedOf([...rules, ...outcomes]),
+    inputs,
+  };
+}
+
+const refusedOf = (outcomes: readonly WriteOutcome[]): Prefix[] => outcomes.filter(outcome => !outcome.enforced).map(outcome => outcome.target);
+
+function same(ban: Ban, held: KernelBanState): boolean {
+  if (ban.tier !== held.tier || ban.reasons.length !== held.reasons.length) return false;
+  if (ban.expiresAt === null || held.expiresAt === null) return ban.expiresAt === held.expiresAt;
+  return Math.abs(ban.expiresAt - held.expiresAt) <= CLOCK_SLACK_MS;
+}
+
+function adoptable(held: KernelBanState, now: UnixMs): Ban {
+  return {
+    target: held.target,
+    tier: held.tier,
+    reasons: held.reasons,
+    origins: [held.tier === 'operator' ? 'operator' : 'trap'],
+    createdAt: now,
+    expiresAt: held.expiresAt,
+    offences: 1,
+    note: 'found in the kernel after a restart',
+  };
+}

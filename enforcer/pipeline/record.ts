@@ -1,0 +1,113 @@
+/** Decisions as events of the log: each tells who, why, on which evidence, and what was done. */
+import { isHostPrefix, networkOf, type Prefix } from '@honeymesh/intel/address';
+import type { AllowEntry, Ban } from '@honeymesh/intel/bans';
+import type { EventKind, NewEvent } from '@honeymesh/intel/events';
+import { unreachable } from '@honeymesh/intel/parsed';
+import type { Sighting } from '@honeymesh/intel/sightings';
+import { formatDuration, type UnixMs } from '@honeymesh/intel/time';
+import type { Decision } from '../ledger/decisions.ts';
+
+/** The events of one decision, in order: what was seen, then what was decided. */
+export function eventsOf(decision: Decision, now: UnixMs): readonly NewEvent[] {
+  switch (decision.kind) {
+    case 'ban':
+      return [...seen(decision.because, decision.ban.target), banned(decision.ban, decision.because, now, banSummary(decision.ban, decision.change, now))];
+    case 'aggregate': {
+      const summary = `banned ${decision.ban.target} instead of ${decision.replaces.length} addresses in it ${untilText(decision.ban, now)}`;
+      return [...seen(decision.because, decision.ban.target), banned(decision.ban, decision.because, now, summary)];
+    }
+    case 'lift':
+      return [ended('lift', decision.ban, now, `lifted the ban of ${decision.ban.target}: ${decision.why === 'order' ? 'by order' : 'it is allowed now'}`)];
+    case 'expire':
+      return [ended('expire', decision.ban, now, `the ban of ${decision.ban.target} ended`)];
+    case 'evict':
+      return [ended('evict', decision.ban, now, `gave up the ban of ${decision.ban.target} to make room for ${decision.for}`)];
+    case 'allow':
+      return [allowEvent(decision.entry, now, `allowed ${decision.entry.target}: ${decision.entry.why}`, true)];
+    case 'disallow':
+      return [allowEvent(decision.entry, now, `no longer allowed ${decision.entry.target} (${decision.entry.why})`, false)];
+    case 'record':
+      return [
+        { ...asEvent(decision.sighting), ...(decision.wouldBan ? { wouldBan: true } : {}), detail: { ...decision.sighting.detail, recorded: decision.why } },
+      ];
+    case 'refuse': // an order's refusal goes back to the operator and is no event
+      return decision.because === null ? [] : [{ ...asEvent(decision.because), detail: { ...decision.because.detail, notBanned: decision.why } }];
+    default:
+      return unreachable(decision);
+  }
+}
+
+export const asEvent = (sighting: Sighting): NewEvent => ({
+  at: sighting.at,
+  kind: sighting.kind,
+  source: sighting.source,
+  port: sighting.port,
+  protocol: sighting.protocol,
+  tier: sighting.tier,
+  reasons: sighting.reasons,
+  origin: sighting.origin,
+  summary: sighting.summary,
+  ...(sighting.detail === undefined ? {} : { detail: sighting.detail }),
+});
+
+const seen = (because: Sighting | null, target: Prefix): readonly NewEvent[] => (because === null ? [] : [{ ...asEvent(because), target }]);
+
+const sourceOf = (target: Prefix): NewEvent['source'] => (isHostPrefix(target) ? networkOf(target) : target);
+
+function untilText(ban: Ban, now: UnixMs): string {
+  return ban.expiresAt === null ? 'until lifted' : `for ${formatDuration(Math.round((ban.expiresAt - now) / 1000) * 1000)}`;
+}
+
+function banSummary(ban: Ban, change: 'new' | 'prolonged' | 'strengthened', now: UnixMs): string {
+  const verb = { new: 'banned', prolonged: 'prolonged the ban of', strengthened: 'strengthened the ban of' }[change];
+  const repeat = ban.offences > 1 ? `, offence ${ban.offences}` : '';
+  const note = ban.note === undefined ? '' : `: ${ban.note}`;
+  return `${verb} ${ban.target} ${untilText(ban, now)} (${ban.reasons.join(', ')}, ${ban.tier}${repeat})${note}`;
+}
+
+function banned(ban: Ban, because: Sighting | null, now: UnixMs, summary: string): NewEvent {
+  return {
+    at: now,
+    kind: 'ban',
+    source: because?.source ?? sourceOf(ban.target),
+    port: because?.port ?? null,
+    protocol: because?.protocol ?? null,
+    tier: ban.tier,
+    reasons: ban.reasons,
+    origin: because?.origin ?? ban.origins.at(-1) ?? null,
+    summary,
+    target: ban.target,
+    detail: { expiresAt: ban.expiresAt, offences: ban.offences },
+  };
+}
+
+function ended(kind: EventKind, ban: Ban, now: UnixMs, summary: string): NewEvent {
+  return {
+    at: now,
+    kind,
+    source: sourceOf(ban.target),
+    port: null,
+    protocol: null,
+    tier: ban.tier,
+    reasons: ban.reasons,
+    origin: null,
+    summary,
+    target: ban.target,
+  };
+}
+
+function allowEvent(entry: AllowEntry, now: UnixMs, summary: string, allowed: boolean): NewEvent {
+  return {
+    at: now,
+    kind: 'allow',
+    source: sourceOf(entry.target),
+    port: null,
+    protocol: null,
+    tier: null,
+    reasons: [],
+    origin: entry.cause === 'operator' || entry.cause === 'config' ? 'operator' : null,
+    summary,
+    target: entry.target,
+    detail: { cause: entry.cause, allowed },
+  };
+}
