@@ -73,17 +73,29 @@ export function prefixParts(prefix: Prefix): PrefixParts {
 
 /** Whether every address of `inner` lies in `outer`. Families never contain each other. */
 export function contains(outer: Prefix, inner: Prefix | Address): boolean {
-  const out = prefixParts(outer);
-  const isPrefix = inner.includes('/');
-  if (familyOf(inner) !== out.family) return false;
-  if (isPrefix && bitsOf(inner as Prefix) < out.bits) return false;
-  const bytes = addressBytes(isPrefix ? networkOf(inner as Prefix) : (inner as Address));
-  const bits = out.family === 4 ? 96 + out.bits : out.bits;
-  const whole = bits >> 3;
-  for (let at = 0; at < whole; at++) if (bytes[at] !== out.bytes[at]) return false;
-  if ((bits & 7) === 0) return true;
-  const mask = (0xff << (8 - (bits & 7))) & 0xff;
-  return ((bytes[whole] ?? 0) & mask) === ((out.bytes[whole] ?? 0) & mask);
+  const family = familyOf(outer);
+  if (familyOf(inner) !== family) return false;
+  const outerSlash = outer.indexOf('/');
+  const innerSlash = inner.indexOf('/');
+  const bits = Number(outer.slice(outerSlash + 1));
+  if (innerSlash >= 0 && Number(inner.slice(innerSlash + 1)) < bits) return false;
+  if (family === 4) {
+    // Asked tens of thousands of times in a row (who is proven in this prefix?): no bytes are made for IPv4.
+    const shift = 32 - bits;
+    return shift === 32 || readV4(outer, 0, outerSlash) >>> shift === readV4(inner, 0, innerSlash < 0 ? inner.length : innerSlash) >>> shift;
+  }
+  const network = readV6(outer, outerSlash);
+  const bytes = readV6(inner, innerSlash < 0 ? inner.length : innerSlash);
+  return network !== undefined && bytes !== undefined && commonBits(network, bytes, bits) === bits;
+}
+
+/** How many leading bits two 16-byte forms share, at most `limit`. */
+export function commonBits(one: Uint8Array, other: Uint8Array, limit: number): number {
+  for (let at = 0; at * 8 < limit; at++) {
+    const differing = (one[at] ?? 0) ^ (other[at] ?? 0);
+    if (differing !== 0) return Math.min(limit, at * 8 + Math.clz32(differing) - 24);
+  }
+  return limit;
 }
 
 export const overlaps = (one: Prefix, other: Prefix): boolean => contains(one, other) || contains(other, one);
@@ -125,52 +137,94 @@ function isMapped(bytes: Uint8Array): boolean {
 
 function readBytes(text: string): Uint8Array | undefined {
   if (text.length > LONGEST_TEXT) return undefined;
+  if (text.includes(':')) return readV6(text, text.length);
+  const value = readV4(text, 0, text.length);
+  if (value < 0) return undefined;
   const bytes = new Uint8Array(16);
-  if (!text.includes(':')) {
-    bytes.set(MAPPED);
-    return readV4(text, bytes, 12) ? bytes : undefined;
-  }
-  return readV6(text, bytes);
-}
-
-function readV4(text: string, into: Uint8Array, at: number): boolean {
-  const match = /^(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.(\d{1,3})$/.exec(text);
-  if (match === null) return false;
-  for (let part = 1; part <= 4; part++) {
-    const digits = match[part] ?? '';
-    if (Number(digits) > 255 || (digits.length > 1 && digits.startsWith('0'))) return false;
-    into[at + part - 1] = Number(digits);
-  }
-  return true;
-}
-
-function readV6(text: string, bytes: Uint8Array): Uint8Array | undefined {
-  const halves = text.split('::');
-  if (halves.length > 2) return undefined;
-  const head = readGroups(halves[0] ?? '', halves.length === 1);
-  const tail = halves.length === 2 ? readGroups(halves[1] ?? '', true) : [];
-  if (head === undefined || tail === undefined) return undefined;
-  const length = head.length + tail.length;
-  if (halves.length === 1 ? length !== 16 : length > 14) return undefined;
-  bytes.set(head, 0);
-  bytes.set(tail, 16 - tail.length);
+  bytes.set(MAPPED);
+  putV4(bytes, 12, value);
   return bytes;
 }
 
-function readGroups(text: string, mayEndInV4: boolean): number[] | undefined {
-  if (text === '') return [];
-  const bytes: number[] = [];
-  const groups = text.split(':');
-  for (const [at, group] of groups.entries()) {
-    if (mayEndInV4 && at === groups.length - 1 && group.includes('.')) {
-      const v4 = new Uint8Array(4);
-      if (!readV4(group, v4, 0)) return undefined;
-      bytes.push(...v4);
-      continue;
+function putV4(bytes: Uint8Array, at: number, value: number): void {
+  bytes[at] = value >>> 24;
+  bytes[at + 1] = value >>> 16;
+  bytes[at + 2] = value >>> 8;
+  bytes[at + 3] = value;
+}
+
+/** The 32 bits of the dotted quad in [from, to), or -1. */
+function readV4(text: string, from: number, to: number): number {
+  let value = 0;
+  let part = -1; // -1: no digit of this part yet
+  let dots = 0;
+  for (let at = from; at < to; at++) {
+    const digit = text.charCodeAt(at) - 48;
+    if (digit === DOT) {
+      if (part < 0 || ++dots > 3) return -1;
+      value = value * 256 + part;
+      part = -1;
+    } else if (digit < 0 || digit > 9 || part === 0) {
+      return -1; // a zero leads: an octal to some, a slip to others
+    } else {
+      part = part < 0 ? digit : part * 10 + digit;
+      if (part > 255) return -1;
     }
-    if (!/^[0-9a-fA-F]{1,4}$/.test(group)) return undefined;
-    const value = Number.parseInt(group, 16);
-    bytes.push(value >> 8, value & 0xff);
   }
-  return bytes.length > 16 ? undefined : bytes;
+  return dots === 3 && part >= 0 ? value * 256 + part : -1;
+}
+
+const DOT = 46 - 48;
+
+/** The 16 bytes of the IPv6 address in [0, to). */
+function readV6(text: string, to: number): Uint8Array | undefined {
+  const bytes = new Uint8Array(16);
+  let length = 0;
+  let gapAt = -1; // where `::` stands, in bytes
+  let at = 0;
+  if (text.charCodeAt(0) === COLON) {
+    if (to < 2 || text.charCodeAt(1) !== COLON) return undefined;
+    gapAt = 0;
+    at = 2;
+  }
+  while (at < to) {
+    const start = at;
+    let group = 0;
+    let digit = at < to ? hexDigit(text.charCodeAt(at)) : -1;
+    while (digit >= 0 && at - start < 4) {
+      group = group * 16 + digit;
+      at++;
+      digit = at < to ? hexDigit(text.charCodeAt(at)) : -1;
+    }
+    if (at === start || length > 14) return undefined;
+    if (at < to && text.charCodeAt(at) === DOT + 48) {
+      const value = length > 12 ? -1 : readV4(text, start, to);
+      if (value < 0) return undefined;
+      putV4(bytes, length, value);
+      length += 4;
+      break;
+    }
+    bytes[length++] = group >> 8;
+    bytes[length++] = group;
+    if (at === to) break;
+    if (text.charCodeAt(at++) !== COLON || at === to) return undefined; // a fifth digit, a zone, or a colon that ends the text
+    if (text.charCodeAt(at) === COLON) {
+      if (gapAt >= 0) return undefined;
+      gapAt = length;
+      at++;
+    }
+  }
+  if (gapAt < 0) return length === 16 ? bytes : undefined;
+  if (length > 14) return undefined;
+  bytes.copyWithin(16 - (length - gapAt), gapAt, length);
+  bytes.fill(0, gapAt, 16 - (length - gapAt));
+  return bytes;
+}
+
+const COLON = 58;
+
+function hexDigit(code: number): number {
+  if (code >= 48 && code <= 57) return code - 48;
+  const letter = code | 0x20;
+  return letter >= 97 && letter <= 102 ? letter - 87 : -1;
 }

@@ -5,8 +5,28 @@ import type { Reason } from './reasons.ts';
 import type { UnixMs } from './time.ts';
 
 export const EVENT_KINDS = [
-  'scan', 'flood', 'touch', 'credentials', 'command', 'exploit', 'payload', 'ban', 'lift', 'expire', 'evict', 'allow',
-  'advice-sent', 'advice-accepted', 'advice-refused', 'withdrawal', 'peer', 'hub', 'auth', 'config', 'lifecycle', 'degraded',
+  'scan',
+  'flood',
+  'touch',
+  'credentials',
+  'command',
+  'exploit',
+  'payload',
+  'ban',
+  'lift',
+  'expire',
+  'evict',
+  'allow',
+  'advice-sent',
+  'advice-accepted',
+  'advice-refused',
+  'withdrawal',
+  'peer',
+  'hub',
+  'auth',
+  'config',
+  'lifecycle',
+  'degraded',
 ] as const;
 export type EventKind = (typeof EVENT_KINDS)[number];
 

@@ -1,7 +1,7 @@
 /** What enters the pipeline, whoever saw it: a source did something at a time. */
 import type { Address, Prefix } from './address.ts';
-import type { Origin, Tier } from './evidence.ts';
 import type { EventKind, Transport } from './events.ts';
+import type { Origin, Tier } from './evidence.ts';
 import type { Reason } from './reasons.ts';
 import type { UnixMs } from './time.ts';
 

@@ -32,7 +32,13 @@ export function formatDuration(ms: number): string {
   let rest = Math.max(0, Math.round(ms));
   if (rest === 0) return '0s';
   let text = '';
-  for (const [unit, size] of [['d', DAY_MS], ['h', HOUR_MS], ['m', MINUTE_MS], ['s', SECOND_MS], ['ms', 1]] as const) {
+  for (const [unit, size] of [
+    ['d', DAY_MS],
+    ['h', HOUR_MS],
+    ['m', MINUTE_MS],
+    ['s', SECOND_MS],
+    ['ms', 1],
+  ] as const) {
     if (unit === 'd' && rest % DAY_MS !== 0) continue; // 36h reads better than 1d12h, and 24h is the contract's word
     if (unit === 'd' && rest < 2 * DAY_MS) continue;
     const count = Math.floor(rest / size);
