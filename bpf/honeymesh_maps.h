@@ -3,15 +3,18 @@
 #ifndef HONEYMESH_MAPS_H
 #define HONEYMESH_MAPS_H
 
+#include <linux/bpf.h>
+#include <bpf/bpf_helpers.h>
+
 #include "honeymesh_structs.h"
 
-#define HM_MAP(name, map_type, key_type, value_type, entries, map_flags)  \
+#define HM_MAP(name, map_type, key_type, value_type, entries, flags)      \
 	struct {                                                           \
 		__uint(type, map_type);                                    \
 		__type(key, key_type);                                     \
 		__type(value, value_type);                                 \
 		__uint(max_entries, entries);                              \
-		__uint(map_flags, map_flags);                              \
+		__uint(map_flags, flags);                                  \
 	} name SEC(".maps")
 
 /* Bans by address. Written by the daemon, read by XDP and tc egress. Full: the ledger evicts by decision, the map never does. */
@@ -35,6 +38,9 @@ HM_MAP(served, BPF_MAP_TYPE_ARRAY, __u32, __u64, 131072, 0);
 
 /* Scan state by source key. Written by XDP; an LRU on purpose: a flood may evict it, the flood guard and watch make up for that. */
 HM_MAP(trackers, BPF_MAP_TYPE_LRU_HASH, __u64, struct hm_tracker, HM_TRACKERS, 0);
+
+/* A tracker's zeroes, for new entries: cheaper than 288 bytes of stack. Never written. */
+HM_MAP(blank, BPF_MAP_TYPE_ARRAY, __u32, struct hm_tracker, 1, 0);
 
 /* Suspects that a flood must not evict. Written by the daemon on `suspect`, updated by XDP in place. Full: the oldest go, by the daemon. */
 HM_MAP(watch, BPF_MAP_TYPE_HASH, __u64, struct hm_tracker, HM_WATCHED, 0);

@@ -3,6 +3,8 @@
 #ifndef HONEYMESH_STRUCTS_H
 #define HONEYMESH_STRUCTS_H
 
+#include <linux/types.h>
+
 #include "honeymesh_consts.h"
 
 /* Value of ban4, ban6, ban6x. */
@@ -86,7 +88,7 @@ struct hm_event {
 	__u8 verdict; /* enum hm_verdict of the packet that made the event */
 	__u32 rate; /* packets in the running second, for a flood */
 	__u32 shun_ms; /* how long the shun lasts, 0: none */
-	__u64 pad[1];
+	__u64 pad[2];
 };
 _Static_assert(sizeof(struct hm_event) == 64, "hm_event");
 
