@@ -1,7 +1,7 @@
 /** Reads the configuration: the file, then the environment over it, then the flags. Tells all problems at once and never throws. */
 import { closeSync, openSync, readSync } from 'node:fs';
 import { MODES, type Mode } from '@honeymesh/intel/evidence';
-import { LineCounter, parseDocument } from 'yaml';
+import { Lexer, LineCounter, parseDocument } from 'yaml';
 import type { Config } from './config.ts';
 import { interfaceName } from './fields.ts';
 import { nearest } from './nearest.ts';
@@ -12,9 +12,11 @@ import { configOf } from './units.ts';
 import { shown } from './wording.ts';
 
 /** Far above any sensible file, and little enough to parse at once. */
-export const LONGEST_CONFIG_BYTES = 256 * 1024;
-/** The schema is 4 deep. YAML's parser recurses, so depth is bounded before it sees the text. */
-const DEEPEST = 32;
+export const LONGEST_CONFIG_BYTES = 128 * 1024;
+const MOST_FAULTS = 20;
+const MOST_ISSUES = 100;
+/** How the parser's own recursion ends: in an error of the document, or thrown. */
+const STACK = /call stack|stack overflow/i;
 
 /** What the flags said. */
 export interface Overrides {
@@ -89,23 +91,25 @@ export function parseConfig(
   const none = new Map<string, number | null>();
   const whole = (message: string, line: number | null = null): Problem => ({ where, line, column: null, key: null, message });
   if (Buffer.byteLength(text) > LONGEST_CONFIG_BYTES) return { lines: none, problems: [whole(`is larger than ${LONGEST_CONFIG_BYTES} bytes`)] };
-  const deep = tooDeepAt(text);
-  if (deep !== undefined) return { lines: none, problems: [whole(`is nested deeper than ${DEEPEST} levels`, deep)] };
   try {
+    const complex = complexKeyAt(text);
+    if (complex !== undefined) return { lines: none, problems: [whole('not valid here: a key that starts with "?"', complex)] };
     const counter = new LineCounter();
     const document = parseDocument(text, { version: '1.2', lineCounter: counter, prettyErrors: false, maxAliasCount: 50 } as Parameters<
       typeof parseDocument
     >[1]);
-    const faults = [...document.errors, ...document.warnings].slice(0, 20);
+    const faults = [...document.errors, ...document.warnings].slice(0, MOST_FAULTS);
+    if (faults.some(fault => STACK.test(fault.message))) return { lines: none, problems: [whole('not valid here: it is nested too deeply')] };
     if (faults.length > 0) {
       const problems = faults.map((fault): Problem => {
         const at = counter.linePos(fault.pos[0]);
-        return { where, line: at.line, column: at.col, key: null, message: `not valid YAML: ${fault.message}` };
+        const message = fault.code === 'MULTIPLE_DOCS' ? 'a second document starts here: a configuration is one' : `not valid YAML: ${fault.message}`;
+        return { where, line: at.line, column: at.col, key: null, message };
       });
       return { lines: none, problems };
     }
     const checked = configSchema.safeParse(document.toJS({ maxAliasCount: 50 }) ?? {});
-    if (!checked.success) return { lines: none, problems: problemsOf(checked.error.issues, where, document, counter) };
+    if (!checked.success) return { lines: none, problems: problemsOf(checked.error.issues.slice(0, MOST_ISSUES), where, document, counter) };
     const lines = new Map(none);
     for (const key of leafKeys()) {
       const node = document.getIn(key.split('.'), true) as { range?: [number, number, number] | null } | undefined;
@@ -113,7 +117,8 @@ export function parseConfig(
     }
     return { config: configOf(checked.data), lines, problems: [] };
   } catch (error) {
-    return { lines: none, problems: [whole(`not valid YAML: ${error instanceof Error ? error.message : String(error)}`)] };
+    const why = error instanceof Error ? error.message : String(error);
+    return { lines: none, problems: [whole(STACK.test(why) ? 'not valid here: it is nested too deeply' : `not valid YAML: ${why}`)] };
   }
 }
 
@@ -125,20 +130,12 @@ export function leafKeys(shape = shapeOf(configSchema) ?? {}, above: KeyPath = [
   });
 }
 
-/** The line at which brackets or block indentation nest too deep, if they do. Counts what may be nesting: over-counting is safe. */
-function tooDeepAt(text: string): number | undefined {
-  for (const [at, line] of text.split('\n').entries()) {
-    const opened = line.length - line.replace(/[[{]/g, '').length;
-    const dashes = /^[\s?:-]*/.exec(line)?.[0].replace(/\s/g, '').length ?? 0;
-    const indent = /^ */.exec(line)?.[0].length ?? 0;
-    if (opened > DEEPEST || dashes > DEEPEST + 3 || indent > 8 * DEEPEST) return at + 1;
-  }
-  const flow = text.replace(/[^[\]{}]/g, '');
-  let depth = 0;
-  for (const mark of flow) {
-    depth += mark === '[' || mark === '{' ? 1 : -1;
-    if (depth > DEEPEST) return 1;
-    if (depth < 0) depth = 0;
+/** The line of the first `? ` (a key that is itself a structure). No key of ours is one, and nested they take the parser exponential time. */
+function complexKeyAt(text: string): number | undefined {
+  let line = 1;
+  for (const token of new Lexer().lex(text)) {
+    if (token === '?') return line;
+    line += token.split('\n').length - 1;
   }
   return undefined;
 }

@@ -17,6 +17,8 @@ export interface Problem {
   readonly message: string;
 }
 
+const MOST_UNKNOWN = 50;
+
 export type KeyPath = readonly (string | number)[];
 
 /** `/etc/honeymesh/config.yaml:3:7: detect.fast.windw: unknown key, did you mean window?` */
@@ -51,7 +53,7 @@ export function problemsOf(issues: readonly z.core.$ZodIssue[], where: string, d
   for (const issue of issues.flatMap(flat)) {
     const path = issue.path.map(step => (typeof step === 'symbol' ? String(step) : step));
     if (issue.code === 'unrecognized_keys') {
-      for (const key of issue.keys) add([...path, key], keyNode(document, path, key), unknownKey(key, path));
+      for (const key of issue.keys.slice(0, MOST_UNKNOWN)) add([...path, key], keyNode(document, path, key), unknownKey(key, path));
     } else {
       add(path, valueNode(document, path), issue.message);
     }
