@@ -1,7 +1,7 @@
 /** The trap process: hostile bytes live and die here. A child of the daemon, without capabilities, with a heap of its own. */
 import { hostname } from 'node:os';
-import { openHeartbeat } from '../../kernel/heartbeat.ts';
 import type { ToTrap, TrapMessage, TrapOptions } from '../messages.ts';
+import { openHeartbeat } from './heartbeat.ts';
 import { createObservationQueue } from './observations.ts';
 import { createTrapServer, type TrapServer } from './server.ts';
 

@@ -1,0 +1,116 @@
+/** What the host must offer before anything is loaded: folders, bpffs, cgroup2, and BPF closed to the unprivileged. Says what it changed. */
+import { spawnSync } from 'node:child_process';
+import { chmodSync, mkdirSync, readFileSync, readlinkSync, statfsSync, writeFileSync } from 'node:fs';
+import { dirname } from 'node:path';
+import type { InstancePaths } from '../config/paths.ts';
+import { HoneyMeshError } from '../errors.ts';
+import { missingParts } from './parts.ts';
+
+const BPFFS = '/sys/fs/bpf';
+const BPF_FS_MAGIC = 0xcafe4a11;
+const OWN_CGROUP2 = '/run/honeymesh/cgroup2';
+const UNPRIVILEGED_BPF = '/proc/sys/kernel/unprivileged_bpf_disabled';
+const MOUNT_MS = 10_000;
+
+export function requireRoot(what: string): void {
+  if (process.geteuid?.() !== 0)
+    throw new HoneyMeshError('HM_NOT_ROOT', `${what} needs root`, { fix: `run it as root, for example: sudo ${process.argv.slice(1).join(' ')}`.trimEnd() });
+}
+
+export function requireBuilt(): void {
+  const missing = missingParts();
+  if (missing.length > 0)
+    throw new HoneyMeshError('HM_NOT_BUILT', `not built: ${missing.join(', ')}`, { fix: 'run "npm start" in the checkout: it builds what is missing' });
+}
+
+/** The folders of an instance. Only root writes; the control socket has a mode of its own. */
+export function prepareFolders(paths: InstancePaths): void {
+  for (const [path, mode] of [
+    [dirname(paths.run), 0o755],
+    [paths.run, 0o755],
+    [dirname(paths.state), 0o755],
+    [paths.state, 0o700],
+  ] as const) {
+    mkdirSync(path, { recursive: true, mode });
+    if (path === paths.run || path === paths.state) chmodSync(path, mode); // it may be older than this version
+  }
+}
+
+/** Whether the BPF file system is mounted where pins live. */
+export function bpffsMounted(): boolean {
+  try {
+    return statfsSync(BPFFS).type === BPF_FS_MAGIC;
+  } catch {
+    return false;
+  }
+}
+
+/** Mounts bpffs if it is not there. Returns what was done, for the operator. */
+export function mountBpffs(): readonly string[] {
+  if (bpffsMounted()) return [];
+  mount('bpf', BPFFS, 'HM_BPFFS', `mount -t bpf bpf ${BPFFS}`);
+  const said = [`mounted the BPF file system on ${BPFFS}`];
+  if (linkOf('/proc/self/ns/mnt') !== linkOf('/proc/1/ns/mnt'))
+    said.push(
+      'it is in a mount namespace of its own: other terminals will not see the pins ("nsenter --net=..." keeps the mounts, "ip netns exec" hides them)',
+    );
+  return said;
+}
+
+/** A cgroup2 root to watch sockets from: the one that is mounted, or one of our own (cgroup v1 hosts mount none). */
+export function findCgroup2(): { readonly path: string; readonly said: readonly string[] } | { readonly path: null; readonly why: string } {
+  const mounted = cgroup2Mount(readFileSync('/proc/self/mountinfo', 'utf8'));
+  if (mounted !== undefined) return { path: mounted, said: [] };
+  try {
+    mkdirSync(OWN_CGROUP2, { recursive: true, mode: 0o755 });
+    mount('cgroup2', OWN_CGROUP2, 'HM_BPF_LOAD', `mount -t cgroup2 cgroup2 ${OWN_CGROUP2}`);
+    return { path: OWN_CGROUP2, said: [`mounted cgroup2 on ${OWN_CGROUP2}`] };
+  } catch (error) {
+    return { path: null, why: error instanceof Error ? error.message : String(error) };
+  }
+}
+
+/** Where cgroup2's root is mounted, by /proc/self/mountinfo (proc(5)); a mount of a part of the tree would miss sockets. */
+export function cgroup2Mount(mountinfo: string): string | undefined {
+  for (const line of mountinfo.split('\n')) {
+    const [before, after] = line.split(' - ');
+    const [, , , root, point] = (before ?? '').split(' ');
+    if (after?.startsWith('cgroup2 ') && root === '/' && point !== undefined)
+      return point.replace(/\\(\d{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)));
+  }
+  return undefined;
+}
+
+/** Closes BPF to the unprivileged until the next boot: 1 is final, 2 may be undone, 0 is open. */
+export function closeUnprivilegedBpf(): readonly string[] {
+  const was = readOr(UNPRIVILEGED_BPF);
+  if (was === '1' || was === '') return [];
+  try {
+    writeFileSync(UNPRIVILEGED_BPF, '1');
+    return [`set kernel.unprivileged_bpf_disabled to 1 (it was ${was}); it stays until the next boot`];
+  } catch {
+    return [`could not set kernel.unprivileged_bpf_disabled to 1 (it is ${was})`];
+  }
+}
+
+function mount(type: string, target: string, code: 'HM_BPFFS' | 'HM_BPF_LOAD', byHand: string): void {
+  const ran = spawnSync('mount', ['-t', type, type, target], { encoding: 'utf8', timeout: MOUNT_MS });
+  if (ran.status === 0) return;
+  throw new HoneyMeshError(code, `cannot mount ${type} on ${target}: ${ran.error?.message ?? ran.stderr.trim()}`, { fix: `mount it by hand: ${byHand}` });
+}
+
+function readOr(path: string): string {
+  try {
+    return readFileSync(path, 'utf8').trim();
+  } catch {
+    return '';
+  }
+}
+
+function linkOf(path: string): string {
+  try {
+    return readlinkSync(path);
+  } catch {
+    return '';
+  }
+}
