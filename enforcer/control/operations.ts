@@ -1,7 +1,7 @@
 /** What the CLI may ask of the daemon, and the rows it gets: the JSON shapes of the operator's contract. */
 import type { AllowCause } from '@honeymesh/intel/bans';
-import type { Origin, Tier } from '@honeymesh/intel/evidence';
 import type { Degraded, EventKind, Transport } from '@honeymesh/intel/events';
+import type { Origin, Tier } from '@honeymesh/intel/evidence';
 import type { Reason } from '@honeymesh/intel/reasons';
 
 export interface BanRow {
