@@ -3,8 +3,8 @@
  * without root. All calls are synchronous: a map operation takes microseconds and its answer is the truth about enforcement.
  */
 import type { Address, Prefix } from '@honeymesh/intel/address';
-import type { Mode, Tier } from '@honeymesh/intel/evidence';
 import type { Transport } from '@honeymesh/intel/events';
+import type { Mode, Tier } from '@honeymesh/intel/evidence';
 import type { Reason } from '@honeymesh/intel/reasons';
 import type { UnixMs } from '@honeymesh/intel/time';
 import type { Counter, Verdict } from './verdicts.ts';

@@ -1,7 +1,19 @@
 /** What the packet path decided, by its index in the kernel's `stats` map (bpf/honeymesh_consts.h, enum hm_verdict). */
 export const VERDICTS = [
-  'pass', 'pass-allowed', 'pass-not-ip', 'drop-ban', 'drop-prefix', 'drop-malformed', 'drop-anomaly', 'drop-shun', 'drop-scan',
-  'drop-flood', 'drop-policed', 'drop-lockdown', 'drop-udp-excess', 'drop-egress',
+  'pass',
+  'pass-allowed',
+  'pass-not-ip',
+  'drop-ban',
+  'drop-prefix',
+  'drop-malformed',
+  'drop-anomaly',
+  'drop-shun',
+  'drop-scan',
+  'drop-flood',
+  'drop-policed',
+  'drop-lockdown',
+  'drop-udp-excess',
+  'drop-egress',
 ] as const;
 export type Verdict = (typeof VERDICTS)[number];
 
