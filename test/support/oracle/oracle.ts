@@ -174,6 +174,7 @@ function judgeUdp(suspect: Suspect, l3: L3, { fromPort, toPort }: L4Outcome & { 
   if (isRecent(model, flowKey('udp', l3.from, fromPort, toPort), nowNs)) return 'pass';
   const found = model.sockets.udp({ family: l3.family, from: l3.from, fromPort, to: l3.to, toPort });
   if (found === 'connected') return 'pass';
+  if (found === 'bound' && model.served.get(`udp ${toPort}`) !== 'always') model.served.set(`udp ${toPort}`, nowNs);
   if (settings.mode === 'lockdown' && !suspect.proven) return 'drop-lockdown';
   const open = found === 'bound' || isServed(model, 'udp', toPort, nowNs);
   if (isShunned(suspect, 'udp')) {
@@ -181,7 +182,6 @@ function judgeUdp(suspect: Suspect, l3: L3, { fromPort, toPort }: L4Outcome & { 
     if (!open) return 'drop-policed';
   }
   if (open) {
-    if (found === 'bound' && model.served.get(`udp ${toPort}`) !== 'always') model.served.set(`udp ${toPort}`, nowNs);
     return settings.openUdpPerSecond !== 0 && exceeds(suspect, 'udp-open', settings.openUdpPerSecond) ? 'drop-udp-excess' : 'pass';
   }
   if (exceeds(suspect, 'udp-closed', settings.udpPerSecond)) {

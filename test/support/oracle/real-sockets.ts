@@ -1,0 +1,87 @@
+/**
+ * The sockets that the kernel's look-ups find while oracle and kernel are compared, and the same told to the oracle. They belong in a
+ * network namespace of their own (`in-namespace.ts`), where the addresses are on the loopback and nothing else listens.
+ */
+
+import { createSocket, type Socket as Datagrams } from 'node:dgram';
+import { once } from 'node:events';
+import net from 'node:net';
+import { hexOf } from './addresses.ts';
+import type { FourTuple, Sockets } from './scenario.ts';
+
+export const OWN4 = '198.51.100.1';
+export const OWN4_SECOND = '198.51.100.2';
+export const OWN6 = '2001:db8::1';
+/** Has an open connection to a port that nobody listens on any more, and a connected UDP socket. */
+export const PEER = '203.0.113.50';
+export const PEER_TCP_PORT = 45_000;
+export const PEER_UDP_PORT = 6_000;
+export const TRAP_PORT = 7_000;
+/** On the loopback of the namespace. */
+export const LOCAL_ADDRESSES = [`${OWN4}/32`, `${OWN4_SECOND}/32`, `${PEER}/32`, `${OWN6}/128`] as const;
+
+const CONNECTED_TCP = 9_999;
+const CONNECTED_UDP = 5_000;
+const BOTH_FAMILIES = [80, 443, TRAP_PORT];
+const IPV4_ONLY = 2_222;
+const ONE_ADDRESS = 3_306;
+const UDP_BOTH = 53;
+const UDP_ONE_ADDRESS = 23;
+
+export interface RealSockets {
+  readonly sockets: Sockets;
+  readonly ports: readonly number[];
+  close(): void;
+}
+
+export async function openRealSockets(): Promise<RealSockets> {
+  const servers = await Promise.all([
+    ...BOTH_FAMILIES.map(port => listen({ port, host: '::' })),
+    listen({ port: IPV4_ONLY, host: '0.0.0.0' }),
+    listen({ port: ONE_ADDRESS, host: OWN4 }),
+  ]);
+  const brief = await listen({ port: CONNECTED_TCP, host: OWN4 });
+  const accepted = once(brief, 'connection') as Promise<[net.Socket]>;
+  const client = net.connect({ host: OWN4, port: CONNECTED_TCP, localAddress: PEER, localPort: PEER_TCP_PORT });
+  const [server] = await accepted;
+  brief.close();
+  const datagrams = await Promise.all([bind('udp6', UDP_BOTH, '::'), bind('udp4', UDP_ONE_ADDRESS, OWN4), bind('udp4', CONNECTED_UDP, OWN4)]);
+  datagrams[2]?.connect(PEER_UDP_PORT, PEER);
+  await once(datagrams[2] as Datagrams, 'connect');
+  return {
+    sockets: { tcp: toldTcp, udp: toldUdp },
+    ports: [...BOTH_FAMILIES, IPV4_ONLY, ONE_ADDRESS, CONNECTED_TCP, UDP_BOTH, UDP_ONE_ADDRESS, CONNECTED_UDP],
+    close() {
+      client.destroy();
+      server.destroy();
+      for (const closing of [...servers, ...datagrams]) closing.close();
+    },
+  };
+}
+
+function toldTcp({ family, from, fromPort, to, toPort }: FourTuple): ReturnType<Sockets['tcp']> {
+  const toOwn4 = family === 4 && to === hexOf(OWN4);
+  if (toOwn4 && toPort === CONNECTED_TCP && from === hexOf(PEER) && fromPort === PEER_TCP_PORT) return 'other';
+  const found = BOTH_FAMILIES.includes(toPort) || (toPort === IPV4_ONLY && family === 4) || (toPort === ONE_ADDRESS && toOwn4);
+  return found ? { listening: toPort } : 'none';
+}
+
+function toldUdp({ family, from, fromPort, to, toPort }: FourTuple): ReturnType<Sockets['udp']> {
+  const toOwn4 = family === 4 && to === hexOf(OWN4);
+  if (toPort === UDP_BOTH || (toPort === UDP_ONE_ADDRESS && toOwn4)) return 'bound';
+  return toOwn4 && toPort === CONNECTED_UDP && from === hexOf(PEER) && fromPort === PEER_UDP_PORT ? 'connected' : 'none';
+}
+
+async function listen(options: net.ListenOptions): Promise<net.Server> {
+  const server = net.createServer();
+  server.listen(options);
+  await once(server, 'listening');
+  return server;
+}
+
+async function bind(type: 'udp4' | 'udp6', port: number, address: string): Promise<Datagrams> {
+  const socket = createSocket(type);
+  socket.bind(port, address);
+  await once(socket, 'listening');
+  return socket;
+}
