@@ -17,7 +17,7 @@ export interface LedgerPolicy {
   readonly capacity: { readonly ipv4: number; readonly ipv6: number; readonly ipv6Exact: number; readonly rules: number };
   /** Share of the room kept for operator bans and handshake-proven ones, 0..1. */
   readonly reservedShare: number;
-  /** Above this share of the room the book aggregates and evicts ahead of need, 0..1. */
+  /** Above this share of the room half as many neighbours become a prefix ban, ahead of need, 0..1. */
   readonly watermark: number;
   /** So many banned neighbours (E1 or more) within a /24 (IPv4) become one prefix ban, if nobody else is hit; 0: never. */
   readonly aggregateAt: number;
@@ -56,8 +56,8 @@ export type Decision =
   | { readonly kind: 'evict'; readonly ban: Ban; readonly for: Prefix }
   | { readonly kind: 'allow'; readonly entry: AllowEntry }
   | { readonly kind: 'disallow'; readonly entry: AllowEntry }
-  /** Seen and recorded, nothing else: E0, allow-listed, or mode observe. */
-  | { readonly kind: 'record'; readonly sighting: Sighting; readonly why: 'spoofable' | 'allowed' | 'observe'; readonly wouldBan: boolean }
+  /** Seen and recorded, nothing else: E0, allow-listed, mode observe, or banned already for at least as long. */
+  | { readonly kind: 'record'; readonly sighting: Sighting; readonly why: 'spoofable' | 'allowed' | 'observe' | 'banned'; readonly wouldBan: boolean }
   | { readonly kind: 'refuse'; readonly target: Prefix; readonly why: string; readonly fix: string; readonly because: Sighting | null };
 
 /** What a ban of `target` would do, without doing it: `bans add --dry-run`. */

@@ -1,0 +1,87 @@
+/** The bans themselves, found by target, by what covers them, by room, and by their end. */
+import type { Address, Prefix } from '@honeymesh/intel/address';
+import type { Ban } from '@honeymesh/intel/bans';
+import { TIERS, type Tier } from '@honeymesh/intel/evidence';
+import { createPrefixTable } from '@honeymesh/intel/prefix-table';
+import type { UnixMs } from '@honeymesh/intel/time';
+import { createDeadlines, type Deadlines } from './deadlines.ts';
+import { isStrong, ROOMS, type Room, roomOf } from './rooms.ts';
+
+export interface Book {
+  readonly size: number;
+  get(target: Prefix): Ban | undefined;
+  /** Adds, or replaces the ban of the same target. */
+  put(ban: Ban): void;
+  remove(target: Prefix): void;
+  /** Bans that equal or cover `target`, widest first. */
+  covering(target: Prefix | Address): readonly Ban[];
+  within(target: Prefix, limit?: number): readonly Ban[];
+  all(): readonly Ban[];
+  count(room: Room): number;
+  /** Bans of E0, which only adoption brings in. */
+  countWeak(room: Room): number;
+  /** The ban of this tier that ends soonest. */
+  soonest(room: Room, tier: Tier): Ban | undefined;
+  /** A ban that is over at `now`, soonest first. */
+  over(now: UnixMs): Ban | undefined;
+  nextEnd(): UnixMs | null;
+}
+
+const KEYS: readonly (readonly [Room, Tier])[] = ROOMS.flatMap(room => TIERS.map(tier => [room, tier] as const));
+
+const endOf = (ban: Ban): number => ban.expiresAt ?? Number.POSITIVE_INFINITY;
+
+export function createBook(bans: readonly Ban[]): Book {
+  const table = createPrefixTable<Ban>();
+  const ends = new Map<string, Deadlines>(KEYS.map(([room, tier]) => [`${room} ${tier}`, createDeadlines()]));
+  const endsOf = (room: Room, tier: Tier): Deadlines => ends.get(`${room} ${tier}`) as Deadlines;
+
+  function first(): { readonly key: string; readonly at: number } | undefined {
+    let found: { readonly key: string; readonly at: number } | undefined;
+    for (const deadlines of ends.values()) {
+      const next = deadlines.first();
+      if (next !== undefined && (found === undefined || next.at < found.at || (next.at === found.at && next.key < found.key))) found = next;
+    }
+    return found;
+  }
+
+  function put(ban: Ban): void {
+    const held = table.get(ban.target);
+    if (held !== undefined && held.tier !== ban.tier) endsOf(roomOf(ban.target), held.tier).delete(ban.target);
+    table.set(ban.target, ban);
+    endsOf(roomOf(ban.target), ban.tier).set(ban.target, endOf(ban));
+  }
+
+  for (const ban of bans) put(ban);
+
+  return {
+    get size() {
+      return table.size;
+    },
+    get: table.get,
+    put,
+    remove(target) {
+      const held = table.get(target);
+      if (held === undefined) return;
+      table.delete(target);
+      endsOf(roomOf(target), held.tier).delete(target);
+    },
+    covering: table.covering,
+    within: table.within,
+    all: () => [...table.values()],
+    count: room => TIERS.reduce((sum, tier) => sum + endsOf(room, tier).size, 0),
+    countWeak: room => TIERS.reduce((sum, tier) => sum + (isStrong(tier) ? 0 : endsOf(room, tier).size), 0),
+    soonest(room, tier) {
+      const next = endsOf(room, tier).first();
+      return next === undefined ? undefined : table.get(next.key as Prefix);
+    },
+    over(now) {
+      const next = first();
+      return next !== undefined && next.at <= now ? table.get(next.key as Prefix) : undefined;
+    },
+    nextEnd() {
+      const next = first();
+      return next === undefined || next.at === Number.POSITIVE_INFINITY ? null : (next.at as UnixMs);
+    },
+  };
+}

@@ -1,0 +1,185 @@
+/**
+ * Puts bans into the book and takes them out, within the room that the kernel's maps have. When a room is full, who goes is
+ * decided, never left to chance: bans that are over went before; then neighbours are made one prefix; then the weakest tier goes,
+ * of it the ban that ends soonest. An operator's ban never goes, proof never goes for what is weaker, and what is weaker never
+ * gets the reserved share.
+ */
+import type { Prefix } from '@honeymesh/intel/address';
+import type { Ban } from '@honeymesh/intel/bans';
+import { TIERS, tierNumber } from '@honeymesh/intel/evidence';
+import type { Sighting } from '@honeymesh/intel/sightings';
+import type { UnixMs } from '@honeymesh/intel/time';
+import type { Decision, LedgerChange } from './decisions.ts';
+import type { Refusal } from './orders.ts';
+import { isAutomatic, isStrong, ROOMS, type Room, roomOf, weakLimit } from './rooms.ts';
+import { endOf, type Merged } from './terms.ts';
+import { replacedBy, type WideningDeps, widened } from './widening.ts';
+
+/** What one input led to, gathered in order. */
+export interface Outbox {
+  readonly decisions: Decision[];
+  readonly changes: LedgerChange[];
+}
+
+export interface Placing {
+  /** Puts a new ban in, or a wider one that it completes. Returns why not, where there is no room. */
+  place(ban: Ban, because: Sighting | null, now: UnixMs, out: Outbox): Refusal | null;
+  /** Puts a new ban in as it is. Returns why not, where there is no room. */
+  admit(ban: Ban, because: Sighting | null, now: UnixMs, out: Outbox): Refusal | null;
+  /** Replaces the ban of the same target. */
+  replace(more: Merged, because: Sighting | null, out: Outbox): void;
+  /** Takes a ban out and forgives it: its offence does not count. */
+  lift(ban: Ban, why: 'order' | 'allowed', now: UnixMs, out: Outbox): void;
+  /** Ends what is over. */
+  expire(now: UnixMs, out: Outbox): void;
+  /** Makes the book fit rooms that became smaller. */
+  fit(now: UnixMs, out: Outbox): void;
+  /** Makes room for one more allow rule; `freed` are bans of rules that leave with it. False: there is none. */
+  makeRuleRoom(target: Prefix, freed: number, now: UnixMs, out: Outbox): boolean;
+  /** Why an order's ban of this target would find no room, or null. */
+  noRoomFor(target: Prefix): Refusal | null;
+}
+
+export function createPlacing(deps: WideningDeps): Placing {
+  const { policy, book, allowList, offences } = deps;
+
+  const used = (room: Room): number => book.count(room) + (room === 'rules' ? allowList.size : 0);
+
+  function put(ban: Ban, out: Outbox): void {
+    book.put(ban);
+    out.changes.push({ kind: 'put-ban', ban }, ...offences.forget(ban.target));
+  }
+
+  /** Takes a ban out and remembers it as an offence that ended, or will end, at `endedAt`. */
+  function remove(ban: Ban, count: number, endedAt: UnixMs, out: Outbox): void {
+    book.remove(ban.target);
+    out.changes.push({ kind: 'remove-ban', target: ban.target });
+    if (count > 0) out.changes.push(...offences.remember({ target: ban.target, count, lastEndedAt: endedAt }));
+  }
+
+  function evict(ban: Ban, target: Prefix, now: UnixMs, out: Outbox): void {
+    remove(ban, ban.offences, now, out);
+    out.decisions.push({ kind: 'evict', ban, for: target });
+  }
+
+  const isFull = (room: Room): boolean => used(room) >= policy.capacity[room];
+  const isOverShare = (ban: Ban, room: Room): boolean => !isStrong(ban.tier) && book.countWeak(room) >= weakLimit(policy, room);
+
+  function victim(room: Room, atMost: Ban['tier']): Ban | undefined {
+    for (const tier of TIERS) {
+      if (!isAutomatic(tier) || tierNumber(tier) > tierNumber(atMost)) break;
+      const found = book.soonest(room, tier);
+      if (found !== undefined) return found;
+    }
+    return undefined;
+  }
+
+  /** Rules in use once this prefix ban has taken the place of its members. */
+  function rulesWith(wide: Ban): number {
+    return used('rules') + 1 - replacedBy(wide.target, wide.expiresAt, book).filter(ban => roomOf(ban.target) === 'rules').length;
+  }
+
+  /** Puts a prefix ban in the place of its members. `widened` saw to it that a rule is free. */
+  function placeWide(wide: Ban, because: Sighting | null, now: UnixMs, out: Outbox): void {
+    const wider = widened(wide, deps, now);
+    if (wider !== undefined) {
+      if (endOf(wide) <= endOf(wider)) {
+        placeInstead(wide, wider, because, now, out);
+        return;
+      }
+      if (rulesWith(wider) < policy.capacity.rules) placeWide(wider, null, now, out);
+    }
+    const replaces = replacedBy(wide.target, wide.expiresAt, book);
+    for (const ban of replaces) remove(ban, ban.offences, wide.expiresAt ?? now, out);
+    put(wide, out);
+    out.decisions.push({ kind: 'aggregate', ban: wide, replaces, because });
+  }
+
+  /** The wider ban lasts at least as long: the other one is not made, but remembered as an offence that goes on in it. */
+  function placeInstead(ban: Ban, wide: Ban, because: Sighting | null, now: UnixMs, out: Outbox): void {
+    placeWide(wide, because, now, out);
+    out.changes.push(...offences.remember({ target: ban.target, count: ban.offences, lastEndedAt: wide.expiresAt ?? now }));
+  }
+
+  function place(ban: Ban, because: Sighting | null, now: UnixMs, out: Outbox): Refusal | null {
+    const wide = widened(ban, deps, now);
+    if (wide !== undefined) {
+      if (endOf(ban) <= endOf(wide)) {
+        placeInstead(ban, wide, because, now, out);
+        return null;
+      }
+      placeWide(wide, null, now, out);
+    }
+    return admit(ban, because, now, out);
+  }
+
+  function admit(ban: Ban, because: Sighting | null, now: UnixMs, out: Outbox): Refusal | null {
+    const room = roomOf(ban.target);
+    const lacksRoom = (): boolean => isFull(room) || isOverShare(ban, room);
+    if (lacksRoom()) {
+      const leaving = victim(room, ban.tier);
+      const around = leaving === undefined ? undefined : widened(leaving, deps, now);
+      if (around !== undefined) placeWide(around, null, now, out);
+      const next = lacksRoom() ? victim(room, ban.tier) : undefined;
+      if (next !== undefined) evict(next, ban.target, now, out);
+      if (lacksRoom()) return fullOf(room, policy.capacity[room]);
+    }
+    put(ban, out);
+    out.decisions.push({ kind: 'ban', ban, change: 'new', because });
+    return null;
+  }
+
+  return {
+    place,
+    admit,
+    replace({ ban, change }, because, out) {
+      put(ban, out);
+      out.decisions.push({ kind: 'ban', ban, change, because });
+    },
+    lift(ban, why, now, out) {
+      remove(ban, ban.offences - 1, now, out);
+      out.decisions.push({ kind: 'lift', ban, why });
+    },
+    expire(now, out) {
+      for (let ban = book.over(now); ban !== undefined; ban = book.over(now)) {
+        remove(ban, ban.offences, ban.expiresAt ?? now, out);
+        out.decisions.push({ kind: 'expire', ban });
+      }
+    },
+    fit(now, out) {
+      for (const room of ROOMS) {
+        while (used(room) > policy.capacity[room]) {
+          const leaving = victim(room, 'operator');
+          if (leaving === undefined) break; // orders only: the kernel says "full", and status with it
+          evict(leaving, leaving.target, now, out);
+        }
+      }
+    },
+    makeRuleRoom(target, freed, now, out) {
+      if (used('rules') - freed < policy.capacity.rules) return true;
+      const leaving = victim('rules', 'operator');
+      if (leaving === undefined) return false;
+      evict(leaving, target, now, out);
+      return true;
+    },
+    noRoomFor(target) {
+      const room = roomOf(target);
+      return book.get(target) === undefined && isFull(room) && victim(room, 'operator') === undefined ? fullOf(room, policy.capacity[room]) : null;
+    },
+  };
+}
+
+const IN_WORDS: Readonly<Record<Room, string>> = {
+  ipv4: 'bans of IPv4 addresses',
+  ipv6: 'bans of IPv6 /64',
+  ipv6Exact: 'bans of single IPv6 addresses',
+  rules: 'allow entries and bans of prefixes',
+};
+
+function fullOf(room: Room, capacity: number): Refusal {
+  const bySetting = room === 'ipv4' || room === 'ipv6';
+  return {
+    why: `the room for ${capacity} ${IN_WORDS[room]} is full, and nothing weaker can make way`,
+    fix: `"honeymesh bans list" shows what holds it: lift what is not needed${bySetting ? ', or raise bans.capacity in the configuration' : ''}`,
+  };
+}
