@@ -18,6 +18,7 @@ export default defineConfig({
   test: {
     // Suites run as root and as a user in one checkout: nothing is kept that the other could not write.
     cache: false,
+    fsModuleCache: false,
     reporters: ['default', './test/support/reporter.ts'],
     projects: [
       project('unit', { testSeconds: 10, hookSeconds: 10 }, { oneAtATime: false }),

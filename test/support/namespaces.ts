@@ -150,8 +150,11 @@ function finish(child: ChildProcess, command: readonly string[], options: Comman
   });
 }
 
+/** `-n NAME` goes through nsenter: ip itself remounts / for it, which fails in a chroot. */
 function ip(args: readonly string[]): string {
-  const ran = spawnSync('ip', args, { encoding: 'utf8', timeout: COMMAND_MS });
+  const [flag, name, ...rest] = args;
+  const [command, inside] = flag === '-n' ? ['nsenter', [`--net=/run/netns/${name}`, 'ip', ...rest]] : ['ip', args];
+  const ran = spawnSync(command, inside, { encoding: 'utf8', timeout: COMMAND_MS });
   if (ran.status !== 0) throw new Error(`ip ${args.join(' ')}: ${ran.error?.message ?? ran.stderr}`);
   return ran.stdout;
 }

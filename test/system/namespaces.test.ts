@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
-import { createLab } from '#test/support/namespaces.ts';
 import { expect, test } from 'vitest';
+import { createLab } from '#test/support/namespaces.ts';
 
 test('two linked namespaces reach each other over IPv4 and IPv6 and are gone afterwards', async () => {
   let path: string;
@@ -8,7 +8,10 @@ test('two linked namespaces reach each other over IPv4 and IPv6 and are gone aft
     using lab = createLab();
     const here = lab.namespace('here');
     const there = lab.namespace('there');
-    lab.link({ namespace: here, device: 'eth0', addresses: ['10.9.0.1/24', 'fd09::1/64'] }, { namespace: there, device: 'eth0', addresses: ['10.9.0.2/24', 'fd09::2/64'] });
+    lab.link(
+      { namespace: here, device: 'eth0', addresses: ['10.9.0.1/24', 'fd09::1/64'] },
+      { namespace: there, device: 'eth0', addresses: ['10.9.0.2/24', 'fd09::2/64'] },
+    );
     expect((await here.run(['ping', '-c1', '-W2', '10.9.0.2'])).code).toBe(0);
     expect((await here.run(['ping', '-c1', '-W2', 'fd09::2'])).code).toBe(0);
     there.start(['sleep', '60']);

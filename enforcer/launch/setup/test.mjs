@@ -3,8 +3,8 @@
  * the last line `N passed, N failed`. Exit code 1 where anything failed.
  */
 import { spawn } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
-import { constants } from 'node:os';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { constants, tmpdir } from 'node:os';
 import { delimiter, join, relative } from 'node:path';
 import { build } from './build.mjs';
 import { asRoot, installDebianPackages, installNodePackages, log, mountFileSystems, NODE, ROOT, SEARCH_PATH, settingUp } from './install.mjs';
@@ -67,9 +67,7 @@ async function runChecks(suite) {
 }
 
 async function runVitest(suite) {
-  const scratch = join(ROOT, '.cache');
-  mkdirSync(scratch, { recursive: true });
-  const folder = mkdtempSync(join(scratch, 'test-'));
+  const folder = mkdtempSync(join(tmpdir(), 'honeymesh-test-'));
   try {
     const report = join(folder, 'report.json');
     const settings = ['CI', 'HONEYMESH_NIGHTLY', 'FORCE_COLOR', 'NO_COLOR']
