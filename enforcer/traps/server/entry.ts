@@ -17,7 +17,7 @@ async function start({ ipv4, ipv6, heartbeatPin, limits }: TrapOptions): Promise
   const heartbeat = openHeartbeat(heartbeatPin);
   const observations = createObservationQueue({ send: say, soon: setImmediate, sessions: () => server?.sessions() ?? 0 });
   server = createTrapServer({ limits, hostName: hostname().replace(/[^A-Za-z0-9.-]/g, '') || 'localhost' }, observations.add);
-  await server.listen([ipv4, ipv6].filter(fd => fd !== null));
+  await server.listen([ipv4, ipv6].flatMap(fd => (fd === null ? [] : [{ fd }])));
   heartbeat.beat();
   setInterval(() => heartbeat.beat(), limits.heartbeatMs);
   // With nothing to observe the number of open sessions still changes: status shows it.

@@ -7,13 +7,15 @@ import { createBannerTrap } from '../protocols/banner.ts';
 import { openSession, type Session } from './session.ts';
 
 export interface TrapServer {
-  /** Takes over listening descriptors. Resolves when all of them accept. */
-  listen(fds: readonly number[]): Promise<void>;
+  /** Listens: on inherited descriptors, or (tests) on addresses of its own. Resolves with the ports when all of them accept. */
+  listen(places: readonly ListeningPlace[]): Promise<readonly number[]>;
   sessions(): number;
   /** Ends the sessions of sources inside `target`. */
   closeSource(target: Prefix): void;
   stop(): void;
 }
+
+export type ListeningPlace = { readonly fd: number } | { readonly host: string; readonly port: number };
 
 export interface TrapServerOptions {
   readonly limits: TrapLimits;
@@ -55,24 +57,23 @@ export function createTrapServer({ limits, hostName }: TrapServerOptions, observ
     if (endedAtOnce) leave(session);
   }
 
+  function listen(place: ListeningPlace): Promise<number> {
+    // Half open: our end must not send a FIN by itself, the RST does that without leaving a TIME-WAIT on a port that is not ours.
+    const server = createServer({ allowHalfOpen: true, noDelay: true }, accept);
+    servers.push(server);
+    return new Promise((resolve, reject) => {
+      server.once('error', reject);
+      server.listen({ ...place, backlog: BACKLOG }, () => {
+        server.off('error', reject);
+        server.on('error', () => {}); // EMFILE and the like: the connection is lost, the server is not
+        const address = server.address();
+        resolve(typeof address === 'object' && address !== null ? address.port : 0);
+      });
+    });
+  }
+
   return {
-    async listen(fds) {
-      await Promise.all(
-        fds.map(fd => {
-          // Half open: our end must not send a FIN by itself, the RST does that without leaving a TIME-WAIT on a port that is not ours.
-          const server = createServer({ allowHalfOpen: true, noDelay: true }, accept);
-          servers.push(server);
-          return new Promise<void>((resolve, reject) => {
-            server.once('error', reject);
-            server.listen({ fd, backlog: BACKLOG }, () => {
-              server.off('error', reject);
-              server.on('error', () => {}); // EMFILE and the like: the connection is lost, the server is not
-              resolve();
-            });
-          });
-        }),
-      );
-    },
+    listen: places => Promise.all(places.map(listen)),
     sessions: () => sessions.size,
     closeSource(target) {
       for (const session of sessions) if (contains(target, session.source)) session.close('banned');
