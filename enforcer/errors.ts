@@ -23,6 +23,7 @@ export const ERROR_CODES = {
   HM_REFUSED: 'the policy refuses this',
   HM_NOT_FOUND: 'there is no such thing',
   HM_TRAP_LISTEN: 'the trap could not listen',
+  HM_STORE_NEWER: 'the event log was written by a newer version',
 } as const;
 export type ErrorCode = keyof typeof ERROR_CODES;
 

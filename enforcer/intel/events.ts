@@ -42,6 +42,9 @@ export interface Degraded {
 
 export type Transport = 'tcp' | 'udp' | 'icmp';
 
+/** Bytes of an event's detail as JSON; a longer one is left out, and the event says so. */
+export const LONGEST_DETAIL = 16_384;
+
 /** An event before the store numbered it. `source` is null for what has none (lifecycle, config). */
 export interface NewEvent {
   readonly at: UnixMs;
