@@ -13,16 +13,13 @@ const EAFNOSUPPORT = -97;
 const EADDRNOTAVAIL = -99;
 
 /**
- * Listens on one high port for IPv4 and IPv6. `wanted`: the port of the former run, so that what is in flight still arrives; another one is taken if
- * it is in use. The descriptors stay open as long as this process: a daemon that is started again gets the same ones.
+ * Listens on one high port, chosen by the system, for IPv4 and IPv6. The descriptors stay open as long as this process: a daemon that is started again gets
+ * the same ones, and connections that came in between wait in the backlog.
  */
-export function openTrapListeners(wanted: number): TrapListeners {
+export function openTrapListeners(): TrapListeners {
   for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
-    const ipv4 = addon().trapListener(false, attempt === 0 ? wanted : 0, TRAP_MARK, BACKLOG);
-    if (typeof ipv4 === 'number') {
-      if (ipv4 === EADDRINUSE) continue;
-      throw kernelError('HM_TRAP_LISTEN', 'cannot listen for the traps', ipv4, 'run as root; see "ss -ltn" for what listens');
-    }
+    const ipv4 = addon().trapListener(false, 0, TRAP_MARK, BACKLOG);
+    if (typeof ipv4 === 'number') throw kernelError('HM_TRAP_LISTEN', 'cannot listen for the traps', ipv4, 'see "ss -ltn" for what listens');
     const ipv6 = addon().trapListener(true, ipv4.port, TRAP_MARK, BACKLOG);
     if (typeof ipv6 !== 'number') return { port: ipv4.port, mark: TRAP_MARK, ipv4: ipv4.fd, ipv6: ipv6.fd };
     if (ipv6 === EAFNOSUPPORT || ipv6 === EADDRNOTAVAIL) return { port: ipv4.port, mark: TRAP_MARK, ipv4: ipv4.fd, ipv6: null }; // IPv6 is off
