@@ -16,6 +16,8 @@ export interface DaemonKeeperDeps {
   /** It was asked to stop (`honeymesh stop`) and has ended. */
   readonly onStopped: () => void;
   readonly onDied: (why: string, againInMs: number) => void;
+  /** Starts the process; a test gives a double. */
+  readonly launch?: (options: DaemonKeeperOptions) => ChildProcess;
 }
 
 export interface DaemonKeeper {
@@ -36,7 +38,7 @@ const GRACE_MS = 10_000;
 /** No capability now and none to gain: not by a setuid program, not by the bounding set; and dead when the launcher is. */
 const WITHOUT_PRIVILEGE = ['--bounding-set=-all', '--inh-caps=-all', '--ambient-caps=-all', '--no-new-privs', '--pdeathsig', 'KILL', '--'];
 
-export function createDaemonKeeper(options: DaemonKeeperOptions, { onReady, onStopped, onDied }: DaemonKeeperDeps): DaemonKeeper {
+export function createDaemonKeeper(options: DaemonKeeperOptions, { onReady, onStopped, onDied, launch = startDaemonProcess }: DaemonKeeperDeps): DaemonKeeper {
   let child: ChildProcess | undefined;
   let again: NodeJS.Timeout | undefined;
   let waitMs = FIRST_WAIT_MS;
@@ -47,10 +49,7 @@ export function createDaemonKeeper(options: DaemonKeeperOptions, { onReady, onSt
     const startedMs = performance.now();
     let asked = false;
     let over = false;
-    const born = spawn('setpriv', [...WITHOUT_PRIVILEGE, options.node, options.entry], {
-      stdio: ['ignore', 'inherit', 'inherit', 'ipc', ...options.inherited],
-      detached: true, // Ctrl-C is for the launcher alone, which ends the daemon in order
-    });
+    const born = launch(options);
     child = born;
     const ended = (how: string, code: number | null): void => {
       if (over) return;
@@ -99,4 +98,11 @@ export function createDaemonKeeper(options: DaemonKeeperOptions, { onReady, onSt
     },
     hurry: () => void child?.kill('SIGKILL'),
   };
+}
+
+function startDaemonProcess({ node, entry, inherited }: DaemonKeeperOptions): ChildProcess {
+  return spawn('setpriv', [...WITHOUT_PRIVILEGE, node, entry], {
+    stdio: ['ignore', 'inherit', 'inherit', 'ipc', ...inherited],
+    detached: true, // Ctrl-C is for the launcher alone, which ends the daemon in order
+  });
 }

@@ -1,0 +1,64 @@
+/** What a start tells the operator: what is guarded, how, who is allowed and why, and how to end it. Pure. */
+import type { AllowEntry } from '@honeymesh/intel/bans';
+import type { Config } from '../config/schema.ts';
+import type { InterfaceState } from './messages.ts';
+
+export interface StartFacts {
+  readonly instance: string;
+  readonly config: Config;
+  readonly configPath: string | null;
+  readonly interfaces: readonly InterfaceState[];
+  readonly trapsOpen: boolean;
+  readonly allowed: readonly AllowEntry[];
+  readonly socket: string;
+  /** What was changed on the host, in words. */
+  readonly changes: readonly string[];
+  /** A person sees it: Ctrl-C is theirs. */
+  readonly interactive: boolean;
+}
+
+const MODES = {
+  observe: 'observe: decides and records, drops nothing',
+  enforce: 'enforce: banned sources are dropped',
+  lockdown: 'lockdown: only allow-listed and proven sources may open connections',
+} as const;
+const MOST_SHOWN = 12;
+
+export function startSummary(facts: StartFacts): string {
+  const { config } = facts;
+  const rows: (readonly [string, string])[] = [
+    ['guards', facts.interfaces.map(({ name, xdp }) => (xdp === 'off' ? `${name} (not attached)` : `${name} (XDP ${xdp})`)).join(', ')],
+    ['mode', MODES[config.mode]],
+    ['traps', trapsText(config.traps.ports, facts.trapsOpen)],
+    ['configuration', facts.configPath ?? 'built-in defaults (no file)'],
+    ['control socket', facts.socket],
+    ...allowedRows([...config.allow.map(target => ({ target, why: 'in the configuration' })), ...facts.allowed]),
+    ...facts.changes.map(change => ['changed', change] as const),
+    ['to end it', endText(facts)],
+  ];
+  const width = Math.max(...rows.map(([name]) => name.length));
+  let former = '';
+  const lines = rows.map(([name, text]) => {
+    const shown = name === former ? '' : name;
+    former = name;
+    return `  ${shown.padEnd(width)}  ${text}`;
+  });
+  return [`HoneyMesh${facts.instance === 'main' ? '' : ` "${facts.instance}"`} is on`, ...lines, ''].join('\n');
+}
+
+function trapsText(ports: readonly number[], open: boolean): string {
+  if (ports.length === 0) return 'off';
+  const list = ports.length > MOST_SHOWN ? `${ports.slice(0, MOST_SHOWN).join(', ')} and ${ports.length - MOST_SHOWN} more` : ports.join(', ');
+  return open ? `TCP ${list}` : `could not listen (TCP ${list})`;
+}
+
+function allowedRows(allowed: readonly Pick<AllowEntry, 'target' | 'why'>[]): readonly (readonly [string, string])[] {
+  const rows = allowed.slice(0, MOST_SHOWN).map(({ target, why }) => ['always allowed', `${target.replace(/\/(32|128)$/, '')}: ${why}`] as const);
+  return allowed.length > MOST_SHOWN ? [...rows, ['always allowed', `and ${allowed.length - MOST_SHOWN} more ("honeymesh allow list")`]] : rows;
+}
+
+function endText({ instance, interactive }: StartFacts): string {
+  const which = instance === 'main' ? '' : ` --instance ${instance}`;
+  const off = `"honeymesh unload${which}" takes everything off; "honeymesh stop${which}" ends the daemon and leaves the kernel enforcing`;
+  return interactive ? `Ctrl-C or ${off}` : off;
+}

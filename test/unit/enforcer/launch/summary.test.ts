@@ -1,0 +1,49 @@
+import type { Prefix } from '@honeymesh/intel/address';
+import { unixMs } from '@honeymesh/intel/time';
+import { expect, test } from 'vitest';
+import type { Config } from '#enforcer/config/schema.ts';
+import { type StartFacts, startSummary } from '#enforcer/launch/summary.ts';
+
+const FACTS: StartFacts = {
+  instance: 'main',
+  config: { mode: 'enforce', allow: ['198.51.100.0/24' as Prefix], traps: { ports: [22, 3306] } } as unknown as Config,
+  configPath: '/etc/honeymesh/config.yaml',
+  interfaces: [
+    { name: 'eth0', xdp: 'native' },
+    { name: 'eth1', xdp: 'off' },
+  ],
+  trapsOpen: true,
+  allowed: [{ target: '192.0.2.1/32' as Prefix, cause: 'gateway', why: 'a gateway in the routing table', since: unixMs(0) }],
+  socket: '/run/honeymesh/main/control.sock',
+  changes: ['set kernel.unprivileged_bpf_disabled to 1 (it was 2); it stays until the next boot'],
+  interactive: true,
+};
+
+test('a start says what is guarded, who is allowed and why, what was changed, and how to end it', () => {
+  expect(startSummary(FACTS)).toBe(`HoneyMesh is on
+  guards          eth0 (XDP native), eth1 (not attached)
+  mode            enforce: banned sources are dropped
+  traps           TCP 22, 3306
+  configuration   /etc/honeymesh/config.yaml
+  control socket  /run/honeymesh/main/control.sock
+  always allowed  198.51.100.0/24: in the configuration
+                  192.0.2.1: a gateway in the routing table
+  changed         set kernel.unprivileged_bpf_disabled to 1 (it was 2); it stays until the next boot
+  to end it       Ctrl-C or "honeymesh unload" takes everything off; "honeymesh stop" ends the daemon and leaves the kernel enforcing
+`);
+});
+
+test('a long list is cut and says so; another instance is named; without a terminal there is no Ctrl-C', () => {
+  const allowed = Array.from({ length: 40 }, (_, at) => ({
+    target: `192.0.2.${at}/32` as Prefix,
+    cause: 'own' as const,
+    why: 'an address of this host',
+    since: unixMs(0),
+  }));
+  const text = startSummary({ ...FACTS, instance: 'edge', allowed, interactive: false, configPath: null });
+  expect(text).toContain('HoneyMesh "edge" is on');
+  expect(text).toContain('and 29 more ("honeymesh allow list")');
+  expect(text).toContain('built-in defaults (no file)');
+  expect(text).toContain('"honeymesh stop --instance edge"');
+  expect(text).not.toContain('Ctrl-C');
+});
