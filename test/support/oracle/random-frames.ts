@@ -44,6 +44,17 @@ export const randomCast = (random: Random): Cast => ({
   sources6: [random.pick(SOURCES6), random.pick(SOURCES6)],
 });
 
+/** Frames with bursts of the same one in between, as floods and retransmissions are. */
+export function randomSequence(random: Random, length: number): Uint8Array[] {
+  const cast = randomCast(random);
+  const frames: Uint8Array[] = [];
+  while (frames.length < length) {
+    const frame = random.chance(0.1) && frames.length > 0 ? random.pick(frames) : randomFrame(random, cast);
+    for (let copies = random.chance(0.1) ? random.between(2, 12) : 1; copies > 0 && frames.length < length; copies--) frames.push(frame);
+  }
+  return frames;
+}
+
 export function randomFrame(random: Random, cast: Cast): Uint8Array {
   const frame = ethernet(randomPacket(random, cast), { tags: randomTags(random) });
   const padded = random.chance(0.3) ? concat(frame, new Uint8Array(random.below(30))) : frame;

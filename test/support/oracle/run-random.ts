@@ -8,7 +8,7 @@ import { FLAWS } from './flaws.ts';
 import { setUpNamespace } from './in-namespace.ts';
 import { createKernelSide } from './kernel-side.ts';
 import { createRandom } from './random.ts';
-import { randomCast, randomFrame, shapes } from './random-frames.ts';
+import { randomSequence, shapes } from './random-frames.ts';
 import { OLDEST_NS, randomScenario } from './random-scenarios.ts';
 import { openRealSockets } from './real-sockets.ts';
 
@@ -42,8 +42,7 @@ async function main(frames: number, seed: number, flawName: string | undefined):
   for (; judged < frames && difference === null; scenarios++) {
     const random = createRandom(seed + scenarios);
     const scenario = randomScenario(random);
-    const cast = randomCast(random);
-    const sequence = scenarios % SHAPES_EVERY === 0 ? shapes() : Array.from({ length: FRAMES_A_SEQUENCE }, () => randomFrame(random, cast));
+    const sequence = scenarios % SHAPES_EVERY === 0 ? shapes() : randomSequence(random, FRAMES_A_SEQUENCE);
     const found = compare(contest, scenario, sequence, count);
     if (found !== undefined) difference = `seed ${seed + scenarios}: ${report(contest, scenario, sequence, found)}`;
     judged += sequence.length;
