@@ -32,8 +32,9 @@ function refused(why: string, fix: string): SightedTarget {
   return { ok: false, refusal: { why, fix } };
 }
 
-/** Whether a ban of the /64 would hit a neighbour on the link, an allowed or proven source, or this host. */
+/** Whether a ban of the /64 would hit a neighbour on the link, an allowed or proven source, this host, or what no ban may touch. */
 function isShared(whole: Prefix, seen: Prefix, allowList: AllowList, bystanders: Bystanders): boolean {
+  if (specialRange(whole, NEVER_BANNED) !== undefined) return true; // ::/64 holds the loopback address
   if (bystanders.onLink.some(link => overlaps(link, whole))) return true;
   if (bystanders.own.some(address => contains(whole, address))) return true;
   if (allowList.within(whole, 1).length > 0) return true;
