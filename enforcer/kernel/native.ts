@@ -101,6 +101,8 @@ export interface Addon {
   linkXdp(programFd: number, ifindex: number, flags: number): number;
   linkSockOps(programFd: number, cgroupFd: number): number;
   linkUpdate(linkFd: number, programFd: number): number;
+  linkDetach(linkFd: number): number;
+  interfaceIndex(name: string): number;
   linkInfo(linkFd: number): { readonly type: number; readonly id: number; readonly programId: number; readonly ifindex: number } | number;
   queryXdp(ifindex: number): { readonly programId: number; readonly mode: number } | number;
   programInfo(programFd: number): { readonly id: number; readonly type: number; readonly name: string } | number;

@@ -3,6 +3,7 @@
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
+#include <net/if.h>
 #include <unistd.h>
 
 #include <cstring>
@@ -32,6 +33,16 @@ Napi::Value link_sock_ops(Call info)
 
 /* (linkFd, programFd): the new program takes over between two packets */
 Napi::Value link_update(Call info) { return number(info.Env(), result_of(bpf_link_update(int_at(info, 0), int_at(info, 1), nullptr))); }
+
+/* (linkFd): off at once, whoever else holds the link */
+Napi::Value link_detach(Call info) { return number(info.Env(), result_of(bpf_link_detach(int_at(info, 0)))); }
+
+/* (name) -> ifindex in the caller's network namespace, or -errno. /sys/class/net may belong to another namespace. */
+Napi::Value interface_index(Call info)
+{
+	unsigned int index = if_nametoindex(text_at(info, 0).c_str());
+	return number(info.Env(), index == 0 ? -static_cast<double>(errno) : index);
+}
 
 /* (linkFd) -> { type, id, programId, ifindex } or -errno; ifindex 0: the interface is gone, or it is no XDP link */
 Napi::Value link_info(Call info)
@@ -103,7 +114,9 @@ void export_links(Napi::Env env, Napi::Object exports)
 	add(env, exports, "linkXdp", link_xdp);
 	add(env, exports, "linkSockOps", link_sock_ops);
 	add(env, exports, "linkUpdate", link_update);
+	add(env, exports, "linkDetach", link_detach);
 	add(env, exports, "linkInfo", link_info);
+	add(env, exports, "interfaceIndex", interface_index);
 	add(env, exports, "queryXdp", query_xdp);
 	add(env, exports, "programInfo", program_info);
 	add(env, exports, "programById", program_by_id);
