@@ -82,7 +82,7 @@ export function createMemoryKernel({ capacity = PLENTY }: { readonly capacity?: 
   };
 
   const roomOf = (target: Prefix): BanRoom => (familyOf(target) === 4 ? 'ipv4' : isHostPrefix(target) ? 'ipv6Exact' : 'ipv6');
-  const held = (room: BanRoom): number => [...bans.keys()].filter(target => roomOf(target) === room).length;
+  const held: Record<BanRoom, number> = { ipv4: 0, ipv6: 0, ipv6Exact: 0 };
   const holds = (expiresAt: UnixMs | null, at: UnixMs): boolean => expiresAt === null || expiresAt > at;
   const stillProven = (at: UnixMs): boolean => at + (written.config?.provenMs ?? 0) > now();
 
@@ -90,9 +90,14 @@ export function createMemoryKernel({ capacity = PLENTY }: { readonly capacity?: 
     const { target, tier, reasons, expiresAt } = ban;
     if (refusing || !isByAddress(target)) return { target, enforced: false, why: 'refused' };
     const room = roomOf(target);
-    if (!bans.has(target) && held(room) >= capacity[room]) return { target, enforced: false, why: 'full' };
+    if (!bans.has(target) && held[room] >= capacity[room]) return { target, enforced: false, why: 'full' };
+    if (!bans.has(target)) held[room]++;
     bans.set(target, { target, tier, reasons, expiresAt, droppedPackets: bans.get(target)?.droppedPackets ?? 0 });
     return { target, enforced: true };
+  };
+
+  const removeBan = (target: Prefix): void => {
+    if (bans.delete(target)) held[roomOf(target)]--;
   };
 
   const applyRules = (at: UnixMs): ReadonlyMap<Prefix, WriteOutcome> => {
@@ -121,7 +126,7 @@ export function createMemoryKernel({ capacity = PLENTY }: { readonly capacity?: 
   return {
     putBans: list => list.map(putBan),
     removeBans(targets) {
-      for (const target of targets) bans.delete(target);
+      for (const target of targets) removeBan(target);
     },
     listBans: () => [...bans.values()],
     banCapacity: () => ({ ipv4: capacity.ipv4, ipv6: capacity.ipv6, ipv6Exact: capacity.ipv6Exact, rules: capacity.rules }),
@@ -138,7 +143,7 @@ export function createMemoryKernel({ capacity = PLENTY }: { readonly capacity?: 
     },
     sweep(at) {
       const gone = [...bans.values()].filter(ban => !holds(ban.expiresAt, at)).map(ban => ban.target);
-      for (const target of gone) bans.delete(target);
+      for (const target of gone) removeBan(target);
       gone.push(...sweepRules(at));
       const keepMs = written.config?.longestShunMs ?? DEFAULT_LONGEST_SHUN_MS;
       for (const shun of [...shuns.values()]) if (shun.expiresAt + keepMs <= at) shuns.delete(shun.target);
@@ -178,11 +183,21 @@ export function createMemoryKernel({ capacity = PLENTY }: { readonly capacity?: 
         ports: [...(watched.get(key) ?? trackers.get(key) ?? [])].sort((one, other) => one.at - other.at),
       };
     },
-    setConfig: config => void (written.config = config),
-    pause: until => void (written.pausedUntil = until),
-    setOwnAddresses: addresses => void (written.own = addresses),
-    setServedPorts: (always, seen) => void (written.served = { always, now: seen }),
-    setTrapPorts: ports => void (written.trapPorts = ports),
+    setConfig(config) {
+      written.config = config;
+    },
+    pause(until) {
+      written.pausedUntil = until;
+    },
+    setOwnAddresses(addresses) {
+      written.own = addresses;
+    },
+    setServedPorts(always, seen) {
+      written.served = { always, now: seen };
+    },
+    setTrapPorts(ports) {
+      written.trapPorts = ports;
+    },
     stats(): KernelStats {
       const [enforced, would, paused] = structuredClone(verdicts) as [KernelStats['enforced'], KernelStats['would'], KernelStats['paused']];
       return { enforced, would, paused, counters: { ...counters } };
@@ -216,7 +231,9 @@ export function createMemoryKernel({ capacity = PLENTY }: { readonly capacity?: 
     bump(counter, by = 1) {
       counters[counter] += by;
     },
-    refuseWrites: refuse => void (refusing = refuse),
+    refuseWrites(refuse) {
+      refusing = refuse;
+    },
     written,
   };
 }
