@@ -22,7 +22,7 @@ int hm_xdp(struct xdp_md *context)
 
 	if (unlikely(!config))
 		return XDP_PASS;
-	packet.ifindex = context->ingress_ifindex;
+	packet.now = 0;
 	verdict = judge(&frame, config, &packet);
 	return settle(config, &packet, verdict, frame.end - frame.data) ? XDP_DROP : XDP_PASS;
 }

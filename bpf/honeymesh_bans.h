@@ -3,6 +3,7 @@
 #ifndef HONEYMESH_BANS_H
 #define HONEYMESH_BANS_H
 
+#include "honeymesh_parse.h"
 #include "honeymesh_events.h"
 
 static __always_inline bool is_over(__u64 expires_ns, struct hm_packet *packet)
@@ -10,15 +11,17 @@ static __always_inline bool is_over(__u64 expires_ns, struct hm_packet *packet)
 	return expires_ns && expires_ns <= clock(packet);
 }
 
-static __always_inline struct hm_ban *find_ban(const struct hm_config *config, struct hm_packet *packet, union hm_address *address)
+static __always_inline struct hm_ban *find_ban4(struct hm_packet *packet, __be32 address)
 {
-	struct hm_ban *ban;
+	struct hm_ban *ban = bpf_map_lookup_elem(&ban4, &address);
 
-	if (likely(!packet->ipv6)) {
-		ban = bpf_map_lookup_elem(&ban4, &address->words[3]);
-		return ban && !is_over(ban->expires_ns, packet) ? ban : NULL;
-	}
-	ban = bpf_map_lookup_elem(&ban6, &address->halves[0]);
+	return ban && !is_over(ban->expires_ns, packet) ? ban : NULL;
+}
+
+static __always_inline struct hm_ban *find_ban6(const struct hm_config *config, struct hm_packet *packet, const union hm_address *address)
+{
+	struct hm_ban *ban = bpf_map_lookup_elem(&ban6, &address->halves[0]);
+
 	if (ban && !is_over(ban->expires_ns, packet))
 		return ban;
 	if (!(config->flags & HM_FLAG_HAS_BAN6X))
@@ -28,64 +31,85 @@ static __always_inline struct hm_ban *find_ban(const struct hm_config *config, s
 }
 
 /* The longest rule that matches. The trie costs more than everything else together: hence the hint. */
-static __always_inline struct hm_rule *find_rule(const struct hm_config *config, struct hm_packet *packet, union hm_address *address)
+static __always_inline struct hm_rule *find_rule4(struct hm_packet *packet, __be32 address)
 {
+	__u32 host = bpf_ntohl(address), word = host >> 22;
+	const __u64 *hints = bpf_map_lookup_elem(&hint, &word);
+	struct hm_prefix4 prefix = { .bits = 32 };
 	struct hm_rule *rule;
 
-	if (likely(!packet->ipv6)) {
-		struct hm_prefix4 prefix = { .bits = 32 };
-		__u32 host = bpf_ntohl(address->words[3]), word = host >> 22;
-		const __u64 *hints = bpf_map_lookup_elem(&hint, &word);
-
-		if (likely(!hints || !(*hints >> (host >> 16 & 63) & 1)))
-			return NULL;
-		__builtin_memcpy(prefix.bytes, &address->words[3], sizeof(prefix.bytes));
-		rule = bpf_map_lookup_elem(&pfx4, &prefix);
-	} else {
-		struct hm_prefix6 prefix = { .bits = 128 };
-
-		if (likely(!(config->flags & HM_FLAG_HAS_PFX6)))
-			return NULL;
-		__builtin_memcpy(prefix.bytes, address, sizeof(prefix.bytes));
-		rule = bpf_map_lookup_elem(&pfx6, &prefix);
-	}
+	if (likely(!hints || !(*hints >> (host >> 16 & 63) & 1)))
+		return NULL;
+	__builtin_memcpy(prefix.bytes, &address, sizeof(prefix.bytes));
+	rule = bpf_map_lookup_elem(&pfx4, &prefix);
 	return rule && !is_over(rule->expires_ns, packet) ? rule : NULL;
 }
 
-/* Before fragments, extension headers and L4: nothing that follows can hide a banned source. */
-static __always_inline __u32 judge_source(const struct hm_config *config, struct hm_packet *packet)
+static __always_inline struct hm_rule *find_rule6(const struct hm_config *config, struct hm_packet *packet, const union hm_address *address)
 {
-	struct hm_ban *ban = find_ban(config, packet, &packet->source);
-	struct hm_rule *rule = find_rule(config, packet, &packet->source);
+	struct hm_prefix6 prefix = { .bits = 128 };
+	struct hm_rule *rule;
 
+	if (likely(!(config->flags & HM_FLAG_HAS_PFX6)))
+		return NULL;
+	__builtin_memcpy(prefix.bytes, address, sizeof(prefix.bytes));
+	rule = bpf_map_lookup_elem(&pfx6, &prefix);
+	return rule && !is_over(rule->expires_ns, packet) ? rule : NULL;
+}
+
+static __always_inline __u32 weigh(const struct hm_config *config, const struct hm_frame *frame, struct hm_packet *packet, struct hm_ban *ban, struct hm_rule *rule)
+{
 	if (unlikely(rule)) {
 		if (rule->action == HM_RULE_ALLOW)
 			return HM_PASS_ALLOWED;
 		__sync_fetch_and_add(&rule->drops, 1);
 		return HM_DROP_PREFIX;
 	}
-	if (ban) {
-		if (unlikely(!__sync_fetch_and_add(&ban->drops, 1))) {
-			struct hm_finding finding = { .kind = HM_EVENT_BAN_HIT, .reasons = ban->reasons, .verdict = HM_DROP_BAN };
+	if (!ban)
+		return HM_UNDECIDED;
+	if (unlikely(!__sync_fetch_and_add(&ban->drops, 1))) {
+		struct hm_finding finding = { .kind = HM_EVENT_BAN_HIT, .reasons = ban->reasons, .verdict = HM_DROP_BAN };
 
-			tell_hi(config, packet, &finding);
-		}
-		return HM_DROP_BAN;
+		describe(frame, packet);
+		locate(frame, packet);
+		tell_hi(config, packet, &finding);
 	}
-	return packet->clipped ? HM_DROP_MALFORMED : HM_UNDECIDED;
+	return HM_DROP_BAN;
+}
+
+/* Before fragments, extension headers and L4: nothing that follows can hide a banned source. */
+static __always_inline __u32 judge_source(const struct hm_config *config, const struct hm_frame *frame, struct hm_packet *packet)
+{
+	if (likely(!frame->ipv6)) {
+		const struct iphdr *ip = frame->l3;
+
+		return weigh(config, frame, packet, find_ban4(packet, ip->saddr), find_rule4(packet, ip->saddr));
+	} else {
+		const struct ipv6hdr *ip = frame->l3;
+		union hm_address source;
+
+		__builtin_memcpy(&source, &ip->saddr, sizeof(source));
+		return weigh(config, frame, packet, find_ban6(config, packet, &source), find_rule6(config, packet, &source));
+	}
 }
 
 /* For egress: whoever is fully banned gets no answer from here, unless an ALLOW rule says so. */
-static __always_inline bool is_barred(const struct hm_config *config, struct hm_packet *packet, union hm_address *address)
+static __always_inline bool is_barred(const struct hm_config *config, const struct hm_frame *frame, struct hm_packet *packet)
 {
-	const struct hm_rule *rule = find_rule(config, packet, address);
+	const struct hm_rule *rule;
+	const struct hm_ban *ban;
 
-	if (rule)
-		return rule->action == HM_RULE_DENY;
-	return find_ban(config, packet, address);
+	if (likely(!frame->ipv6)) {
+		rule = find_rule4(packet, packet->destination.words[3]);
+		ban = find_ban4(packet, packet->destination.words[3]);
+	} else {
+		rule = find_rule6(config, packet, &packet->destination);
+		ban = find_ban6(config, packet, &packet->destination);
+	}
+	return rule ? rule->action == HM_RULE_DENY : !!ban;
 }
 
-static __always_inline bool is_own(union hm_address *address)
+static __always_inline bool is_own(const union hm_address *address)
 {
 	return bpf_map_lookup_elem(&own, &address->key);
 }

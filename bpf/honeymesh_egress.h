@@ -7,15 +7,15 @@
 #include "honeymesh_steer.h"
 
 /* A flow that is noted already is only touched: an update would take the LRU's lock for every datagram. */
-static __always_inline void note_flow(struct hm_packet *packet)
+static __always_inline void note_flow(const struct hm_frame *frame, struct hm_packet *packet)
 {
-	struct hm_flow flow = { .protocol = packet->protocol };
+	struct hm_flow flow = { .protocol = frame->protocol };
 	__u64 now = clock(packet), *at;
 
 	__builtin_memcpy(flow.remote, &packet->destination, sizeof(flow.remote));
-	if (packet->protocol == IPPROTO_UDP) {
+	if (frame->protocol == IPPROTO_UDP) {
 		flow.remote_port = packet->port;
-		flow.local_port = packet->source_port;
+		flow.local_port = frame->source_port;
 	}
 	at = bpf_map_lookup_elem(&flows_out, &flow);
 	if (at)
@@ -24,11 +24,11 @@ static __always_inline void note_flow(struct hm_packet *packet)
 		bpf_map_update_elem(&flows_out, &flow, &now, BPF_ANY);
 }
 
-static __always_inline bool opens_flow(const struct hm_packet *packet)
+static __always_inline bool opens_flow(const struct hm_frame *frame)
 {
-	if (packet->protocol == IPPROTO_UDP)
+	if (frame->protocol == IPPROTO_UDP)
 		return true;
-	return packet->protocol == IPPROTO_TCP && !packet->tiny && (packet->tcp_flags & (TCP_SYN | TCP_ACK)) == TCP_SYN;
+	return frame->protocol == IPPROTO_TCP && !frame->tiny && (frame->tcp_flags & (TCP_SYN | TCP_ACK)) == TCP_SYN;
 }
 
 /* True: the packet is to be dropped. */
@@ -41,13 +41,14 @@ static __always_inline bool judge_egress(struct __sk_buff *context)
 	if (unlikely(!config))
 		return false;
 	frame = frame_of(context);
-	packet.ifindex = context->ifindex;
-	if (parse_l3(&frame, &packet) != HM_UNDECIDED)
+	packet.now = 0;
+	if (parse_l3(&frame) != HM_UNDECIDED)
 		return false;
-	if (config->flags & HM_FLAG_EGRESS_DROP && is_barred(config, &packet, &packet.destination) && settle(config, &packet, HM_DROP_EGRESS, context->len))
+	describe(&frame, &packet);
+	if (config->flags & HM_FLAG_EGRESS_DROP && is_barred(config, &frame, &packet) && settle(config, &packet, HM_DROP_EGRESS, context->len))
 		return true;
-	if (parse_l4(&frame, &packet) == HM_UNDECIDED && opens_flow(&packet) && is_own(&packet.source))
-		note_flow(&packet);
+	if (measure(&frame) == HM_UNDECIDED && parse_l4(&frame, &packet) == HM_UNDECIDED && opens_flow(&frame) && is_own(&packet.source))
+		note_flow(&frame, &packet);
 	return false;
 }
 

@@ -11,7 +11,6 @@
 #define WINDOW_MS 1000
 /* Counting stops here, far enough below the mask that no number of CPUs in between can carry into the time. */
 #define WINDOW_COUNT_MAX (WINDOW_COUNT_MASK - 0xffff)
-#define NS_PER_MS 1000000
 
 /* What an event says beyond its packet. */
 struct hm_finding {
@@ -24,11 +23,6 @@ struct hm_finding {
 	__u8 slow;
 	__u8 verdict;
 };
-
-static __always_inline __u64 now_ms(struct hm_packet *packet)
-{
-	return clock(packet) / NS_PER_MS;
-}
 
 static __always_inline bool is_proven(const struct hm_config *config, struct hm_packet *packet)
 {
@@ -60,7 +54,8 @@ static __always_inline __u32 read_window(const __u64 *window, __u64 at_ms)
 	return (__s64)(at_ms - (word >> WINDOW_COUNT_BITS)) >= WINDOW_MS ? 0 : word & WINDOW_COUNT_MASK;
 }
 
-static __always_inline void fill(struct hm_event *event, const struct hm_config *config, struct hm_packet *packet, const struct hm_finding *finding)
+/* Not inlined: a function's arguments are what brings struct hm_event into the BTF, against which user space checks its codec. */
+static __noinline int fill(struct hm_event *event, const struct hm_config *config, struct hm_packet *packet, const struct hm_finding *finding)
 {
 	event->at_ns = clock(packet);
 	__builtin_memcpy(event->source, &packet->source, sizeof(event->source));
@@ -76,6 +71,7 @@ static __always_inline void fill(struct hm_event *event, const struct hm_config 
 	event->rate = finding->rate;
 	event->shun_ms = finding->shun_ms;
 	event->pad[0] = event->pad[1] = 0;
+	return 0;
 }
 
 /* Global functions, here and below, are for what is rare: the verifier follows them once, not once for each way that leads to them. */
@@ -99,7 +95,7 @@ __noinline int tell_hi(const struct hm_config *config, struct hm_packet *packet,
 static __always_inline bool within_budget(const struct hm_config *config, struct hm_packet *packet, __u8 kind)
 {
 	__u32 key = 0, limit = config->events_per_second, said;
-	__u64 at_ms = now_ms(packet), *window;
+	__u64 at_ms = clock_ms(packet), *window;
 
 	if (!limit)
 		return true;

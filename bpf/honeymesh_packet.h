@@ -24,44 +24,56 @@ union hm_address {
 	__be64 halves[2];
 };
 
-/* Where the bytes are. Never passed to a function of its own: packet pointers stay in registers. */
+/* The frame as it is parsed: where the bytes are and what they say. Stays in registers, as no function of its own gets it. */
 struct hm_frame {
 	void *context; /* of the program: struct xdp_md or struct __sk_buff */
 	void *data;
 	void *end;
 	void *l3;
 	void *l4;
+	__u32 header; /* bytes of the IP header, without extensions */
+	__u32 left; /* bytes from l4 up to the limit that the IP header sets */
+	__u16 source_port; /* host order */
+	__u8 tcp_flags;
+	__u8 protocol;
 	bool is_xdp;
+	bool ipv6;
+	bool first_fragment;
+	bool later_fragment;
+	bool evasive_fragment; /* IPv4: offset 8, which would rewrite the TCP flags of the first */
+	bool tiny; /* TCP header incomplete: in a first fragment, the rest hides in the next one */
 };
 
-/* What was read from them. Every byte is written by the parser (padding too): kernels before 6.3 want that of what a global function gets. */
+/* What counts and reports need of it. Written late (a banned source's packet has none of it but the clock) and wholly: kernels before
+ * 6.3 want every byte of what a global function gets to be written. */
 struct hm_packet {
 	union hm_address source;
 	union hm_address destination;
 	__u64 source_key;
-	__u64 now;  /* CLOCK_MONOTONIC_COARSE, 0: not read yet */
-	__u32 left; /* bytes from l4 up to the limit that the IP header sets */
+	__u64 now;    /* CLOCK_MONOTONIC_COARSE, 0: not read yet */
+	__u64 now_ms; /* 0: not divided yet */
 	__u32 ifindex;
-	__u16 source_port; /* host order, as the next; 0 before the L4 parser ran */
-	__u16 port;
+	__u16 port; /* the destination's, host order; 0: none */
 	__u8 protocol;
-	__u8 tcp_flags;
-	bool ipv6;
-	bool clipped; /* IPv4 total length smaller than the header */
-	bool first_fragment;
-	bool later_fragment;
-	bool tiny; /* TCP header incomplete: in a first fragment, the rest hides in the next one */
-	bool evasive_fragment; /* IPv4: offset 8, which would rewrite the TCP flags of the first */
-	__u8 pad[4];
+	__u8 pad;
 };
-_Static_assert(sizeof(struct hm_packet) == 72, "hm_packet");
+_Static_assert(sizeof(struct hm_packet) == 64, "hm_packet");
 
-/* One reading a packet, and none for a packet that no time matters to: it is a fifth of what a drop costs. */
+#define NS_PER_MS 1000000
+
+/* One reading a packet, and none for a packet that no time matters to. */
 static __always_inline __u64 clock(struct hm_packet *packet)
 {
 	if (!packet->now)
 		packet->now = bpf_ktime_get_coarse_ns();
 	return packet->now;
+}
+
+static __always_inline __u64 clock_ms(struct hm_packet *packet)
+{
+	if (!packet->now_ms)
+		packet->now_ms = clock(packet) / NS_PER_MS;
+	return packet->now_ms;
 }
 
 static __always_inline const struct hm_config *the_config(void)

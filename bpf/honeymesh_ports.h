@@ -4,7 +4,7 @@
 #ifndef HONEYMESH_PORTS_H
 #define HONEYMESH_PORTS_H
 
-#include "honeymesh_packet.h"
+#include "honeymesh_parse.h"
 
 #define SERVED_ALWAYS (~0ull)
 #define SERVED_UDP 65536
@@ -23,18 +23,18 @@ static __always_inline void note_served(__u64 *served_at, __u64 seen, __u64 now)
 		__sync_val_compare_and_swap(served_at, seen, now);
 }
 
-static __always_inline void fill_tuple(struct bpf_sock_tuple *tuple, const struct hm_packet *packet)
+static __always_inline void fill_tuple(struct bpf_sock_tuple *tuple, const struct hm_frame *frame, const struct hm_packet *packet)
 {
-	if (likely(!packet->ipv6)) {
+	if (likely(!frame->ipv6)) {
 		tuple->ipv4.saddr = packet->source.words[3];
 		tuple->ipv4.daddr = packet->destination.words[3];
-		tuple->ipv4.sport = bpf_htons(packet->source_port);
+		tuple->ipv4.sport = bpf_htons(frame->source_port);
 		tuple->ipv4.dport = bpf_htons(packet->port);
 		return;
 	}
 	__builtin_memcpy(tuple->ipv6.saddr, &packet->source, sizeof(tuple->ipv6.saddr));
 	__builtin_memcpy(tuple->ipv6.daddr, &packet->destination, sizeof(tuple->ipv6.daddr));
-	tuple->ipv6.sport = bpf_htons(packet->source_port);
+	tuple->ipv6.sport = bpf_htons(frame->source_port);
 	tuple->ipv6.dport = bpf_htons(packet->port);
 }
 
@@ -43,8 +43,8 @@ static __always_inline struct bpf_sock *find_tcp(const struct hm_frame *frame, c
 {
 	struct bpf_sock_tuple tuple;
 
-	fill_tuple(&tuple, packet);
-	if (likely(!packet->ipv6))
+	fill_tuple(&tuple, frame, packet);
+	if (likely(!frame->ipv6))
 		return bpf_skc_lookup_tcp(frame->context, &tuple, sizeof(tuple.ipv4), BPF_F_CURRENT_NETNS, 0);
 	return bpf_skc_lookup_tcp(frame->context, &tuple, sizeof(tuple.ipv6), BPF_F_CURRENT_NETNS, 0);
 }
@@ -53,8 +53,8 @@ static __always_inline struct bpf_sock *find_udp(const struct hm_frame *frame, c
 {
 	struct bpf_sock_tuple tuple;
 
-	fill_tuple(&tuple, packet);
-	if (likely(!packet->ipv6))
+	fill_tuple(&tuple, frame, packet);
+	if (likely(!frame->ipv6))
 		return bpf_sk_lookup_udp(frame->context, &tuple, sizeof(tuple.ipv4), BPF_F_CURRENT_NETNS, 0);
 	return bpf_sk_lookup_udp(frame->context, &tuple, sizeof(tuple.ipv6), BPF_F_CURRENT_NETNS, 0);
 }

@@ -16,11 +16,17 @@
 #define PORT_SSDP 1900
 #define PORT_MDNS 5353
 
-static __always_inline __u32 count_closed(const struct hm_config *config, struct hm_packet *packet, enum hm_probe probe, __u32 otherwise)
+static __always_inline __u32 count_closed(const struct hm_frame *frame, const struct hm_config *config, struct hm_packet *packet, enum hm_probe probe, __u32 otherwise)
 {
-	struct hm_tracker *tracker = find_tracker(config, packet);
+	struct hm_tracker *tracker = find_tracker(frame, config, packet);
 
-	return tracker ? count_probe(config, packet, tracker, probe, otherwise) : otherwise;
+	return tracker ? count_probe(frame, config, packet, tracker, probe, otherwise) : otherwise;
+}
+
+static __always_inline __u32 flooded(const struct hm_frame *frame, const struct hm_config *config, struct hm_packet *packet, __u32 kind, __u32 rate)
+{
+	locate(frame, packet);
+	return answer_flood(config, packet, kind, rate);
 }
 
 static __always_inline __u32 drop_shunned(struct hm_shun *shun)
@@ -50,18 +56,18 @@ static __always_inline __u32 judge_syn(const struct hm_frame *frame, const struc
 			return drop_shunned(shun);
 		if (!is_tcp_open(frame, config, packet, true))
 			return HM_DROP_POLICED;
-		tracker = find_tracker(config, packet);
+		tracker = find_tracker(frame, config, packet);
 		return tracker && over_rate(packet, tracker, HM_WINDOW_SYN, config->syn_per_second) ? HM_DROP_POLICED : HM_PASS;
 	}
-	tracker = find_tracker(config, packet);
+	tracker = find_tracker(frame, config, packet);
 	if (unlikely(!tracker))
 		return HM_PASS;
 	rate = over_rate(packet, tracker, HM_WINDOW_SYN, config->syn_per_second);
 	if (unlikely(rate))
-		return answer_flood(config, packet, HM_SHUN_TCP, rate);
+		return flooded(frame, config, packet, HM_SHUN_TCP, rate);
 	if (is_tcp_open(frame, config, packet, true))
 		return HM_PASS;
-	return count_probe(config, packet, tracker, HM_PROBE_SYN, HM_PASS);
+	return count_probe(frame, config, packet, tracker, HM_PROBE_SYN, HM_PASS);
 }
 
 /* ACK, FIN+ACK, data: nearly every packet. A stray belongs to no connection and asks a closed port. */
@@ -76,17 +82,17 @@ static __always_inline __u32 judge_segment(const struct hm_frame *frame, const s
 	shun = find_shun(packet, HM_SHUN_TCP);
 	if (shun)
 		return drop_shunned(shun);
-	return count_closed(config, packet, HM_PROBE_FLAG, HM_PASS);
+	return count_closed(frame, config, packet, HM_PROBE_FLAG, HM_PASS);
 }
 
 static __always_inline __u32 judge_tcp(const struct hm_frame *frame, const struct hm_config *config, struct hm_packet *packet)
 {
-	__u8 flags = packet->tcp_flags;
+	__u8 flags = frame->tcp_flags;
 
-	if (unlikely(packet->tiny))
-		return count_closed(config, packet, HM_PROBE_MALFORMED, HM_DROP_MALFORMED);
+	if (unlikely(frame->tiny))
+		return count_closed(frame, config, packet, HM_PROBE_MALFORMED, HM_DROP_MALFORMED);
 	if (unlikely(!(flags & (TCP_SYN | TCP_ACK | TCP_RST)) || (flags & TCP_SYN && flags & (TCP_FIN | TCP_RST))))
-		return is_tcp_open(frame, config, packet, true) ? HM_DROP_ANOMALY : count_closed(config, packet, HM_PROBE_FLAG, HM_DROP_ANOMALY);
+		return is_tcp_open(frame, config, packet, true) ? HM_DROP_ANOMALY : count_closed(frame, config, packet, HM_PROBE_FLAG, HM_DROP_ANOMALY);
 	if (flags & TCP_RST)
 		return HM_PASS;
 	if (flags & TCP_SYN)
@@ -94,9 +100,9 @@ static __always_inline __u32 judge_tcp(const struct hm_frame *frame, const struc
 	return judge_segment(frame, config, packet);
 }
 
-static __always_inline bool is_lan_noise(const struct hm_packet *packet)
+static __always_inline bool is_lan_noise(const struct hm_frame *frame, const struct hm_packet *packet)
 {
-	__u16 from = packet->source_port, to = packet->port;
+	__u16 from = frame->source_port, to = packet->port;
 
 	return (from == PORT_DHCP_SERVER && to == PORT_DHCP_CLIENT) || (from == PORT_DHCP6_SERVER && to == PORT_DHCP6_CLIENT) ||
 	       to == PORT_NETBIOS || to == PORT_SSDP || to == PORT_MDNS;
@@ -109,7 +115,7 @@ static __always_inline __u32 judge_udp(const struct hm_frame *frame, const struc
 	struct hm_shun *shun;
 	__u32 rate;
 
-	if (is_lan_noise(packet) || answers_us(config, packet, IPPROTO_UDP, packet->source_port, packet->port))
+	if (is_lan_noise(frame, packet) || answers_us(config, packet, IPPROTO_UDP, frame->source_port, packet->port))
 		return HM_PASS;
 	state = udp_state(frame, config, packet);
 	if (state == UDP_CONNECTED)
@@ -126,16 +132,16 @@ static __always_inline __u32 judge_udp(const struct hm_frame *frame, const struc
 	if (state == UDP_OPEN) {
 		if (!config->open_udp_per_second)
 			return HM_PASS;
-		tracker = find_tracker(config, packet);
+		tracker = find_tracker(frame, config, packet);
 		return tracker && over_rate(packet, tracker, HM_WINDOW_UDP_OPEN, config->open_udp_per_second) ? HM_DROP_UDP_EXCESS : HM_PASS;
 	}
-	tracker = find_tracker(config, packet);
+	tracker = find_tracker(frame, config, packet);
 	if (!tracker)
 		return HM_PASS;
 	rate = over_rate(packet, tracker, HM_WINDOW_UDP_CLOSED, config->udp_per_second);
 	if (unlikely(rate))
-		return answer_flood(config, packet, HM_SHUN_UDP, rate);
-	return count_probe(config, packet, tracker, HM_PROBE_UDP, HM_PASS);
+		return flooded(frame, config, packet, HM_SHUN_UDP, rate);
+	return count_probe(frame, config, packet, tracker, HM_PROBE_UDP, HM_PASS);
 }
 
 static __always_inline __u32 judge_echo(const struct hm_config *config, struct hm_packet *packet)
@@ -146,33 +152,35 @@ static __always_inline __u32 judge_echo(const struct hm_config *config, struct h
 
 	if (unlikely(shun) && !is_proven(config, packet))
 		return drop_shunned(shun);
-	if (!config->echo_per_second)
-		return HM_PASS;
-	tracker = find_tracker(config, packet);
+	tracker = find_tracker(frame, config, packet);
 	if (!tracker)
 		return HM_PASS;
 	rate = over_rate(packet, tracker, HM_WINDOW_ECHO, config->echo_per_second);
-	return unlikely(rate) ? answer_flood(config, packet, HM_SHUN_ECHO, rate) : HM_PASS;
+	return unlikely(rate) ? flooded(frame, config, packet, HM_SHUN_ECHO, rate) : HM_PASS;
 }
 
 /* Whether, why and how: the order of docs/packet-path.md. */
 static __always_inline __u32 judge(struct hm_frame *frame, const struct hm_config *config, struct hm_packet *packet)
 {
-	__u32 verdict = parse_l3(frame, packet);
+	__u32 verdict = parse_l3(frame);
 
 	if (unlikely(verdict != HM_UNDECIDED))
 		return verdict;
-	verdict = judge_source(config, packet);
+	verdict = judge_source(config, frame, packet);
 	if (verdict != HM_UNDECIDED)
 		return verdict;
+	verdict = measure(frame);
+	if (unlikely(verdict != HM_UNDECIDED))
+		return verdict;
+	describe(frame, packet);
 	if (!is_own(&packet->destination))
 		return HM_PASS;
 	verdict = parse_l4(frame, packet);
 	if (verdict != HM_UNDECIDED)
 		return verdict;
-	if (likely(packet->protocol == IPPROTO_TCP))
+	if (likely(frame->protocol == IPPROTO_TCP))
 		return judge_tcp(frame, config, packet);
-	if (packet->protocol == IPPROTO_UDP)
+	if (frame->protocol == IPPROTO_UDP)
 		return judge_udp(frame, config, packet);
 	return judge_echo(config, packet);
 }

@@ -45,13 +45,13 @@ static __always_inline bool is_trap_alive(const struct hm_config *config, struct
 }
 
 /* The listener's SYN queue overflowed and this ACK brings back one of its cookies. */
-static __always_inline bool brings_cookie(const struct hm_frame *frame, const struct hm_packet *packet, struct bpf_sock *listener)
+static __always_inline bool brings_cookie(const struct hm_frame *frame, struct bpf_sock *listener)
 {
 	struct tcphdr *tcp = frame->l4;
 
 	if ((void *)(tcp + 1) > frame->end)
 		return false;
-	if (packet->ipv6) {
+	if (frame->ipv6) {
 		if (frame->l3 + sizeof(struct ipv6hdr) > frame->end)
 			return false;
 		return !bpf_tcp_check_syncookie(listener, frame->l3, sizeof(struct ipv6hdr), tcp, sizeof(*tcp));
@@ -73,21 +73,24 @@ static __always_inline void steer(struct __sk_buff *context)
 	if (unlikely(!config || !config->trap_port))
 		return;
 	frame = frame_of(context);
-	packet.ifindex = context->ifindex;
-	if (parse_l3(&frame, &packet) != HM_UNDECIDED || packet.clipped || parse_l4(&frame, &packet) != HM_UNDECIDED)
+	packet.now = 0;
+	if (parse_l3(&frame) != HM_UNDECIDED || measure(&frame) != HM_UNDECIDED)
 		return;
-	if (packet.protocol != IPPROTO_TCP || packet.first_fragment || packet.tcp_flags & (TCP_RST | TCP_FIN))
+	describe(&frame, &packet);
+	if (parse_l4(&frame, &packet) != HM_UNDECIDED)
 		return;
-	is_syn = packet.tcp_flags & TCP_SYN;
-	if (is_syn == !!(packet.tcp_flags & TCP_ACK) || !is_trap_port(packet.port) || !is_own(&packet.destination))
+	if (frame.protocol != IPPROTO_TCP || frame.first_fragment || frame.tcp_flags & (TCP_RST | TCP_FIN))
+		return;
+	is_syn = frame.tcp_flags & TCP_SYN;
+	if (is_syn == !!(frame.tcp_flags & TCP_ACK) || !is_trap_port(packet.port) || !is_own(&packet.destination))
 		return;
 	if (!is_trap_alive(config, &packet) || is_tcp_open(&frame, config, &packet, false))
 		return;
-	key = packet.ipv6;
+	key = frame.ipv6;
 	listener = bpf_map_lookup_elem(&trap_listener, &key);
 	if (!listener)
 		return;
-	if ((is_syn || brings_cookie(&frame, &packet, listener)) && !bpf_sk_assign(context, listener, 0))
+	if ((is_syn || brings_cookie(&frame, listener)) && !bpf_sk_assign(context, listener, 0))
 		bump(HM_COUNT_STEERED);
 	bpf_sk_release(listener);
 }

@@ -9,6 +9,7 @@
 
 #include <linux/errno.h>
 
+#include "honeymesh_parse.h"
 #include "honeymesh_events.h"
 
 #define SLOT_PORT_MASK 0xffff
@@ -46,7 +47,7 @@ __noinline int make_tracker(const struct hm_config *config, struct hm_packet *pa
 	empty = bpf_map_lookup_elem(&blank, &key);
 	if (!config || !packet || !shared || !empty)
 		return 0;
-	at_ms = now_ms(packet);
+	at_ms = clock_ms(packet);
 	made = read_window(&shared->new_sources, at_ms);
 	if (config->new_sources_per_second && made > config->new_sources_per_second) {
 		raise_guard(config, packet, shared, made);
@@ -65,7 +66,7 @@ __noinline int make_tracker(const struct hm_config *config, struct hm_packet *pa
 	return 0;
 }
 
-static __always_inline struct hm_tracker *find_tracker(const struct hm_config *config, struct hm_packet *packet)
+static __always_inline struct hm_tracker *find_tracker(const struct hm_frame *frame, const struct hm_config *config, struct hm_packet *packet)
 {
 	struct hm_tracker *tracker;
 
@@ -77,6 +78,7 @@ static __always_inline struct hm_tracker *find_tracker(const struct hm_config *c
 	tracker = bpf_map_lookup_elem(&trackers, &packet->source_key);
 	if (likely(tracker))
 		return tracker;
+	locate(frame, packet);
 	make_tracker(config, packet);
 	return bpf_map_lookup_elem(&trackers, &packet->source_key);
 }
@@ -191,6 +193,11 @@ static __always_inline bool is_within(__u64 slot, __u64 at_ms, __u64 window_ns)
 	return age_ms <= 0 || (__u64)age_ms * NS_PER_MS < window_ns;
 }
 
+static __always_inline __u64 slot_word(struct hm_packet *packet, __u32 probe)
+{
+	return clock_ms(packet) << SLOT_TIME_BITS | (__u64)probe << SLOT_KIND_BITS | packet->port;
+}
+
 enum hm_slot_outcome { SLOT_KNOWN, SLOT_TAKEN, SLOT_CONTENDED, SLOT_FULL };
 
 static __always_inline int renew_slot(__u64 *slot, __u64 old, __u64 word, __u64 at_ms, __u64 slow_window_ns)
@@ -236,31 +243,12 @@ __noinline __u64 oldest_slot(struct hm_tracker *tracker)
 	for (__u64 at = 0; at < HM_SLOTS; at++) {
 		__u64 slot = tracker->slots[at];
 
-		if (slot < oldest) {
+		if (slot >> SLOT_TIME_BITS < oldest >> SLOT_TIME_BITS) {
 			oldest = slot;
 			found = at;
 		}
 	}
 	return found << OLDEST_INDEX_SHIFT | oldest;
-}
-
-/* Where each try met another CPU, the port counts as new: better once too often than never. */
-static __always_inline int note_port(struct hm_tracker *tracker, __u64 word, __u64 at_ms, __u64 slow_window_ns)
-{
-	for (int tries = 0; tries < SLOT_TRIES; tries++) {
-		int outcome = take_slot(tracker, word, at_ms, slow_window_ns);
-		__u64 oldest, word_then;
-
-		if (likely(outcome == SLOT_KNOWN || outcome == SLOT_TAKEN))
-			return outcome;
-		if (outcome == SLOT_CONTENDED)
-			continue;
-		oldest = oldest_slot(tracker);
-		word_then = oldest & ((1ull << OLDEST_INDEX_SHIFT) - 1);
-		if (__sync_val_compare_and_swap(&tracker->slots[oldest >> OLDEST_INDEX_SHIFT], word_then, word) == word_then)
-			return SLOT_TAKEN;
-	}
-	return SLOT_CONTENDED;
 }
 
 #define TALLY_SLOW_SHIFT 8
@@ -293,22 +281,35 @@ __noinline __u32 tally(struct hm_tracker *tracker, __u64 at_ms, __u64 fast_windo
 	return fast | slow << TALLY_SLOW_SHIFT | (fast_probes & 0xff) << TALLY_FAST_PROBES_SHIFT | slow_probes << TALLY_SLOW_PROBES_SHIFT;
 }
 
-/* `count` of the specification: what the probe of a closed port leads to. `otherwise` is the verdict where it leads to nothing. */
-__noinline __u32 count_probe(const struct hm_config *config, struct hm_packet *packet, struct hm_tracker *tracker, __u32 probe, __u32 otherwise)
+static __always_inline int replace_oldest(struct hm_tracker *tracker, __u64 word)
 {
-	struct hm_finding finding = { .kind = HM_EVENT_TOUCH, .reasons = reasons_of(1u << probe), .verdict = otherwise };
-	__u64 ttl_ns = 0, at_ms, word;
+	__u64 oldest = oldest_slot(tracker), old = oldest & ((1ull << OLDEST_INDEX_SHIFT) - 1);
+
+	return __sync_val_compare_and_swap(&tracker->slots[oldest >> OLDEST_INDEX_SHIFT], old, word) == old ? SLOT_TAKEN : SLOT_CONTENDED;
+}
+
+/* The port is new, or its slot is to be fought for. Where each try met another CPU, it counts as new: better once too often than never. */
+__noinline __u32 judge_new_port(const struct hm_config *config, struct hm_packet *packet, struct hm_tracker *tracker, __u32 probe, __u32 otherwise_and_outcome)
+{
+	__u32 otherwise = otherwise_and_outcome & 0xff, ports;
+	int outcome = otherwise_and_outcome >> 8;
+	struct hm_finding finding = {};
 	bool fast_crossed, slow_crossed;
-	__u32 ports;
+	__u64 ttl_ns = 0, at_ms;
 
 	if (!config || !packet || !tracker)
 		return otherwise;
-	at_ms = now_ms(packet);
-	finding.port = packet->port;
-	word = at_ms << SLOT_TIME_BITS | (__u64)probe << SLOT_KIND_BITS | packet->port;
-	if (note_port(tracker, word, at_ms, config->slow_window_ns) == SLOT_KNOWN)
-		return otherwise;
+	at_ms = clock_ms(packet);
+	for (int tries = 1; tries < SLOT_TRIES && outcome != SLOT_TAKEN; tries++) {
+		outcome = outcome == SLOT_FULL ? replace_oldest(tracker, slot_word(packet, probe)) : take_slot(tracker, slot_word(packet, probe), at_ms, config->slow_window_ns);
+		if (outcome == SLOT_KNOWN)
+			return otherwise;
+	}
 	ports = tally(tracker, at_ms, config->fast_window_ns, config->slow_window_ns);
+	finding.kind = HM_EVENT_TOUCH;
+	finding.port = packet->port;
+	finding.reasons = reasons_of(1u << probe);
+	finding.verdict = otherwise;
 	finding.fast = ports;
 	finding.slow = ports >> TALLY_SLOW_SHIFT;
 	fast_crossed = config->fast_ports && finding.fast >= config->fast_ports;
@@ -335,6 +336,19 @@ __noinline __u32 count_probe(const struct hm_config *config, struct hm_packet *p
 	return finding.verdict;
 }
 
+/* `count` of the specification: what the probe of a closed port leads to. `otherwise` is the verdict where it leads to nothing, as for a
+ * port that is known already: nearly always, as scanners and clients repeat their SYNs. */
+static __always_inline __u32 count_probe(const struct hm_frame *frame, const struct hm_config *config, struct hm_packet *packet, struct hm_tracker *tracker,
+					 __u32 probe, __u32 otherwise)
+{
+	int outcome = take_slot(tracker, slot_word(packet, probe), clock_ms(packet), config->slow_window_ns);
+
+	if (likely(outcome == SLOT_KNOWN))
+		return otherwise;
+	locate(frame, packet);
+	return judge_new_port(config, packet, tracker, probe, otherwise | outcome << 8);
+}
+
 /* Counts the packet in a rate window: 0, or the count where it is over the limit. */
 static __always_inline __u32 over_rate(struct hm_packet *packet, struct hm_tracker *tracker, enum hm_window window, __u32 limit)
 {
@@ -342,7 +356,7 @@ static __always_inline __u32 over_rate(struct hm_packet *packet, struct hm_track
 
 	if (!limit)
 		return 0;
-	count = count_in_window(&tracker->windows[window], now_ms(packet));
+	count = count_in_window(&tracker->windows[window], clock_ms(packet));
 	return unlikely(count > limit) ? count : 0;
 }
 
