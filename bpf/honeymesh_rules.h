@@ -144,7 +144,7 @@ static __always_inline __u32 judge_udp(const struct hm_frame *frame, const struc
 	return count_probe(frame, config, packet, tracker, HM_PROBE_UDP, HM_PASS);
 }
 
-static __always_inline __u32 judge_echo(const struct hm_config *config, struct hm_packet *packet)
+static __always_inline __u32 judge_echo(const struct hm_frame *frame, const struct hm_config *config, struct hm_packet *packet)
 {
 	struct hm_shun *shun = find_shun(packet, HM_SHUN_ECHO);
 	struct hm_tracker *tracker;
@@ -182,7 +182,7 @@ static __always_inline __u32 judge(struct hm_frame *frame, const struct hm_confi
 		return judge_tcp(frame, config, packet);
 	if (frame->protocol == IPPROTO_UDP)
 		return judge_udp(frame, config, packet);
-	return judge_echo(config, packet);
+	return judge_echo(frame, config, packet);
 }
 
 #endif
