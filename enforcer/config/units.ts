@@ -1,4 +1,5 @@
 /** From the words of the file to the units of the code. */
+import { formatDuration } from '@honeymesh/intel/time';
 import type { ServedPorts } from '../kernel/port.ts';
 import type { Config } from './config.ts';
 import { type ConfigFile, configSchema } from './schema.ts';
@@ -49,3 +50,56 @@ const sorted = (ports: readonly number[]): readonly number[] => [...new Set(port
 
 /** What holds where nobody wrote a file. */
 export const defaultConfig: Config = configOf(configSchema.parse({}));
+
+/** The configuration in the words of the file: reading it again gives the same. */
+export function fileOf(config: Config): Readonly<Record<string, unknown>> {
+  const { detect, bans } = config;
+  const { fast, slow, shun, flood } = detect;
+  return {
+    ...(config.interfaces === undefined ? {} : { interfaces: config.interfaces }),
+    mode: config.mode,
+    allow: config.allow,
+    services: {
+      ports: [...portTexts(config.services.served.tcp, ''), ...portTexts(config.services.served.udp, '/udp')],
+      grace: formatDuration(config.services.graceMs),
+    },
+    traps: { ports: config.traps.ports.length === 0 ? 'off' : config.traps.ports },
+    xdp: config.xdp,
+    egress: config.egress,
+    detect: {
+      fast: { ports: fast.ports, window: formatDuration(fast.windowMs) },
+      slow: { ports: slow.ports, window: formatDuration(slow.windowMs) },
+      shun: { ttl: formatDuration(shun.ttlMs), longest: formatDuration(shun.longestMs) },
+      flood: { syn: flood.synPerSecond, udp: flood.udpPerSecond, echo: flood.echoPerSecond, openUdp: flood.openUdpPerSecond },
+      newSources: detect.newSourcesPerSecond,
+      events: detect.eventsPerSecond,
+      proven: formatDuration(detect.provenMs),
+    },
+    bans: {
+      capacity: bans.capacity,
+      touch: formatDuration(bans.touchMs),
+      content: formatDuration(bans.contentMs),
+      longest: formatDuration(bans.longestMs),
+      memory: formatDuration(bans.memoryMs),
+      aggregate: bans.aggregateAt,
+      widen: bans.widenAt,
+    },
+    share: config.share,
+    store: { retention: formatDuration(config.store.retentionMs), segment: config.store.segmentEvents },
+    log: config.log,
+  };
+}
+
+/** Sorted ports as the fewest entries: runs become ranges. */
+function portTexts(ports: readonly number[], suffix: string): (number | string)[] {
+  const texts: (number | string)[] = [];
+  for (let from = 0; from < ports.length; ) {
+    let to = from;
+    while (ports[to + 1] === (ports[to] ?? 0) + 1) to++;
+    const [low, high] = [ports[from] ?? 0, ports[to] ?? 0];
+    if (low === high) texts.push(suffix === '' ? low : `${low}${suffix}`);
+    else texts.push(`${low}-${high}${suffix}`);
+    from = to + 1;
+  }
+  return texts;
+}

@@ -99,7 +99,10 @@ export function serveConnection(socket: Socket, { operations, onBug }: Connectio
       if (line === undefined) break;
       const request = parseRequest(line);
       // Who does not speak JSON gets one answer and the door: nothing that follows can be trusted to be a line.
-      if (!request.ok) return turnAway(request.id ?? 0, request.why);
+      if (!request.ok) {
+        turnAway(request.id ?? 0, request.why);
+        return;
+      }
       const job = run(request.value).finally(() => {
         underWay.delete(job);
         next();
@@ -119,7 +122,10 @@ export function serveConnection(socket: Socket, { operations, onBug }: Connectio
 
   function read(bytes: Buffer): void {
     const { lines, tooLong } = cutter.push(bytes);
-    if (tooLong) return turnAway(0, `a request is at most ${LONGEST_REQUEST_BYTES} bytes long`);
+    if (tooLong) {
+      turnAway(0, `a request is at most ${LONGEST_REQUEST_BYTES} bytes long`);
+      return;
+    }
     waiting.push(...lines.filter(line => line !== ''));
     next();
   }

@@ -1,0 +1,48 @@
+/** `honeymesh explain ADDRESS`: the whole chain of reasons. */
+import type { Command } from 'commander';
+import type { ExplainReport } from '../../control/operations.ts';
+import { readAddress } from '../arguments.ts';
+import { type Context, show, withDaemon } from '../context.ts';
+import { outputOption } from '../options.ts';
+import { json, pairs, printable } from '../terminal.ts';
+import { eventsText } from './events.ts';
+
+export function addExplain(program: Command, context: Context): void {
+  program
+    .command('explain <address>')
+    .description('why an address is dropped or not: verdict, ban, allow-list, what the kernel holds, what was seen, what would lift it')
+    .addOption(outputOption())
+    .addHelpText(
+      'after',
+      '\nJSON: {address, verdict: "dropped"|"shunned"|"policed"|"allowed"|"free", because, ban|null, allow|null, kernel, steps: [{at|null, what}], events: [], lifts|null, sharable: {yes, why}}',
+    )
+    .action(async (text: string, _options: unknown, command: Command) => {
+      const address = readAddress(text);
+      const report = await withDaemon(command, context, daemon => daemon.explain({ address }));
+      show(command, context, report, one => explainText(one, context));
+    });
+}
+
+function explainText(report: ExplainReport, context: Context): string {
+  const { ban, allow } = report;
+  const held = Object.entries(report.kernel).filter(([, value]) => value !== null && !(Array.isArray(value) && value.length === 0));
+  return [
+    `${printable(report.address)} is ${report.verdict}: ${printable(report.because)}\n`,
+    pairs([
+      ...(ban === null
+        ? []
+        : [
+            [
+              '  ban',
+              `${ban.target}, ${ban.tier}, ${ban.reasons.join(' ')}, since ${ban.createdAt}, ${ban.expiresAt === null ? 'no end' : `until ${ban.expiresAt}`}, ${ban.droppedPackets} packets dropped`,
+            ] as const,
+          ]),
+      ...(allow === null ? [] : [['  allow', `${allow.target} (${allow.cause}): ${allow.why}`] as const]),
+      ...held.map(([name, value]) => [`  kernel ${printable(name)}`, typeof value === 'string' ? value : json(value, 0)] as const),
+      ['  lifts', report.lifts ?? 'nothing to lift'],
+      ['  shared', `${report.sharable.yes ? 'yes' : 'no'}: ${report.sharable.why}`],
+    ]),
+    report.steps.length === 0 ? '' : `\nHow it came to this:\n${pairs(report.steps.map(({ at, what }) => [`  ${at ?? '-'}`, what] as const))}`,
+    report.events.length === 0 ? '' : `\nEvents:\n${eventsText(report.events, context)}`,
+  ].join('');
+}

@@ -1,0 +1,43 @@
+/** `honeymesh status`. */
+import type { Command } from 'commander';
+import type { StatusReport } from '../../control/operations.ts';
+import { type Context, show, withDaemon } from '../context.ts';
+import { outputOption } from '../options.ts';
+import { pairs } from '../terminal.ts';
+
+export function addStatus(program: Command, context: Context): void {
+  program
+    .command('status')
+    .description('what runs, what is dropped, what is degraded and what mends it')
+    .addOption(outputOption())
+    .addHelpText(
+      'after',
+      '\nJSON: {version, instance, mode, pausedUntil, interfaces: [{name, xdp}], bans: {active, shunned, capacity}, traps: {ports, sessions}, store: {events, ok}, packets, degraded: [{part, why, fix}], since}',
+    )
+    .action(async (_options: unknown, command: Command) => show(command, context, await withDaemon(command, context, daemon => daemon.status()), statusText));
+}
+
+export function statusText(status: StatusReport): string {
+  const packets = Object.entries(status.packets);
+  const sum = (rows: readonly (readonly [string, number])[]): number => rows.reduce((total, [, count]) => total + count, 0);
+  const drops = packets.filter(([name, count]) => name.startsWith('drop-') && count > 0);
+  const passes = packets.filter(([name]) => name === 'pass' || name.startsWith('pass-'));
+  const others = packets.filter(([name, count]) => !name.startsWith('drop-') && name !== 'pass' && !name.startsWith('pass-') && count > 0);
+  const each = (rows: readonly (readonly [string, number])[]): string => rows.map(([name, count]) => `${name} ${count}`).join(', ');
+  return pairs([
+    ['version', status.version],
+    ['instance', status.instance],
+    ['mode', status.pausedUntil === null ? status.mode : `${status.mode}, paused until ${status.pausedUntil}`],
+    ['since', status.since],
+    ['interfaces', status.interfaces.map(({ name, xdp }) => `${name} (${xdp})`).join(', ') || 'none'],
+    ['bans', `${status.bans.active} of ${status.bans.capacity}, and ${status.bans.shunned} shunned for the moment`],
+    ['traps', status.traps.ports.length === 0 ? 'off' : `ports ${status.traps.ports.join(', ')}; ${status.traps.sessions} open sessions`],
+    ['store', `${status.store.events} events${status.store.ok ? '' : ', NOT writing'}`],
+    ['passed', `${sum(passes)} packets`],
+    ['dropped', `${sum(drops)} packets${drops.length === 0 ? '' : ` (${each(drops)})`}`],
+    ...(others.length === 0 ? [] : [['counters', each(others)] as const]),
+    ...(status.degraded.length === 0
+      ? [['degraded', 'nothing'] as const]
+      : status.degraded.flatMap(({ part, why, fix }) => [['degraded', `${part}: ${why}`] as const, ['  fix', fix] as const])),
+  ]);
+}

@@ -1,0 +1,117 @@
+/** A daemon's operations for tests of the socket and the CLI: fixed answers, a record of what was asked, and any of them replaced. */
+import type { BanRow, EventRow, ExplainReport, Operations, StatusReport } from '#enforcer/control/operations.ts';
+
+export const banRow: BanRow = {
+  target: '203.0.113.7/32',
+  tier: 'E1',
+  reasons: ['trap-touch'],
+  origins: ['trap'],
+  createdAt: '2026-11-24T12:00:00.000Z',
+  expiresAt: '2026-11-24T16:00:00.000Z',
+  droppedPackets: 12,
+  enforced: true,
+};
+
+export const eventRow = (id: number, more: Partial<EventRow> = {}): EventRow => ({
+  id,
+  at: '2026-11-24T12:00:00.000Z',
+  kind: 'touch',
+  source: '203.0.113.7',
+  port: 22,
+  protocol: 'tcp',
+  tier: 'E1',
+  reasons: ['trap-touch'],
+  techniques: ['T1046', 'T1595'],
+  origin: 'trap',
+  summary: `touched the trap on port 22 (${id})`,
+  ...more,
+});
+
+export const statusReport: StatusReport = {
+  version: '0.1.0',
+  instance: 'main',
+  mode: 'enforce',
+  pausedUntil: null,
+  interfaces: [{ name: 'eth0', xdp: 'native' }],
+  bans: { active: 1, shunned: 2, capacity: 65_536 },
+  traps: { ports: [22], sessions: 0 },
+  store: { events: 3, ok: true },
+  packets: { pass: 10, 'drop-ban': 12, 'would-drop-scan': 1 },
+  degraded: [],
+  since: '2026-11-24T11:00:00.000Z',
+};
+
+export const explainReport: ExplainReport = {
+  address: '203.0.113.7',
+  verdict: 'dropped',
+  because: 'banned by its own act',
+  ban: banRow,
+  allow: null,
+  kernel: { shun: null, watched: false },
+  steps: [{ at: '2026-11-24T12:00:00.000Z', what: 'touched the trap on port 22' }],
+  events: [eventRow(1)],
+  lifts: 'honeymesh bans remove 203.0.113.7',
+  sharable: { yes: false, why: 'documentation (RFC 5737)' },
+};
+
+export interface Asked {
+  readonly op: string;
+  readonly args: unknown;
+}
+
+export interface FakeOperations extends Operations {
+  readonly asked: Asked[];
+  /** Sends an event to every tail. */
+  emit(row: EventRow): void;
+  tails(): number;
+}
+
+export function fakeOperations(replaced: Partial<Operations> = {}): FakeOperations {
+  const asked: Asked[] = [];
+  const tails = new Set<(row: EventRow) => void>();
+  const answer =
+    <T>(op: string, value: T) =>
+    (args?: unknown): Promise<T> => {
+      asked.push({ op, args });
+      return Promise.resolve(value);
+    };
+  const events = [3, 2, 1].map(id => eventRow(id));
+  return {
+    asked,
+    emit: row => {
+      for (const tail of tails) tail(row);
+    },
+    tails: () => tails.size,
+    status: answer('status', statusReport),
+    listBans: answer('listBans', [banRow]),
+    addBan: answer('addBan', { ...banRow, tier: 'operator', expiresAt: null }),
+    dryRunBan: answer('dryRunBan', {
+      target: '203.0.113.0/24',
+      refused: null,
+      fix: null,
+      addresses: '256',
+      allowedWithin: [],
+      bystanders: ['203.0.113.9'],
+      bansWithin: 1,
+      coveredBy: null,
+    }),
+    removeBan: answer('removeBan', { removed: ['203.0.113.7/32'] }),
+    importBans: answer('importBans', { added: 1, refused: [] }),
+    listAllowed: answer('listAllowed', [
+      { target: '198.51.100.0/24', cause: 'config', why: 'in /etc/honeymesh/config.yaml', since: '2026-11-24T11:00:00.000Z' },
+    ]),
+    addAllowed: answer('addAllowed', { target: '198.51.100.7/32', cause: 'operator', why: 'by order of the operator', since: '2026-11-24T12:00:00.000Z' }),
+    removeAllowed: answer('removeAllowed', { removed: ['198.51.100.7/32'] }),
+    listEvents: answer('listEvents', events),
+    explain: answer('explain', explainReport),
+    pause: answer('pause', { pausedUntil: '2026-11-24T12:05:00.000Z' }),
+    showConfig: answer('showConfig', { mode: 'enforce' }),
+    stop: answer('stop', { stopping: true }),
+    tail(onEvent, signal) {
+      asked.push({ op: 'tail', args: undefined });
+      tails.add(onEvent);
+      signal.addEventListener('abort', () => tails.delete(onEvent), { once: true });
+    },
+    ...replaced,
+  };
+}
