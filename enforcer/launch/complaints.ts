@@ -27,3 +27,6 @@ export function createComplaints(tell: (message: Extract<LauncherMessage, { kind
     current: () => [...raised.values()],
   };
 }
+
+/** What went wrong, in the error's own words. */
+export const wordsOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));

@@ -1,13 +1,12 @@
 /** What the host must offer before anything is loaded: folders, bpffs, cgroup2, and BPF closed to the unprivileged. Says what it changed. */
 import { spawnSync } from 'node:child_process';
-import { chmodSync, mkdirSync, readFileSync, readlinkSync, statfsSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import type { InstancePaths } from '../config/paths.ts';
 import { HoneyMeshError } from '../errors.ts';
+import { ensureBpffs, isBpffs } from '../kernel/checks.ts';
 import { missingParts } from './parts.ts';
 
-const BPFFS = '/sys/fs/bpf';
-const BPF_FS_MAGIC = 0xcafe4a11;
 const OWN_CGROUP2 = '/run/honeymesh/cgroup2';
 const UNPRIVILEGED_BPF = '/proc/sys/kernel/unprivileged_bpf_disabled';
 const MOUNT_MS = 10_000;
@@ -36,20 +35,13 @@ export function prepareFolders(paths: InstancePaths): void {
   }
 }
 
-/** Whether the BPF file system is mounted where pins live. */
-export function bpffsMounted(): boolean {
-  try {
-    return statfsSync(BPFFS).type === BPF_FS_MAGIC;
-  } catch {
-    return false;
-  }
-}
+export const bpffsMounted = (): boolean => isBpffs('/sys/fs/bpf');
 
-/** Mounts bpffs if it is not there. Returns what was done, for the operator. */
-export function mountBpffs(): readonly string[] {
-  if (bpffsMounted()) return [];
-  mount('bpf', BPFFS, 'HM_BPFFS', `mount -t bpf bpf ${BPFFS}`);
-  const said = [`mounted the BPF file system on ${BPFFS}`];
+/** Sees to it that bpffs is mounted where pins live. Returns what was done, for the operator. */
+export function mountBpffs(pinDirectory: string): readonly string[] {
+  if (isBpffs(pinDirectory)) return [];
+  ensureBpffs(pinDirectory);
+  const said = ['mounted the BPF file system on /sys/fs/bpf'];
   if (linkOf('/proc/self/ns/mnt') !== linkOf('/proc/1/ns/mnt'))
     said.push(
       'it is in a mount namespace of its own: other terminals will not see the pins ("nsenter --net=..." keeps the mounts, "ip netns exec" hides them)',
@@ -63,7 +55,7 @@ export function findCgroup2(): { readonly path: string; readonly said: readonly 
   if (mounted !== undefined) return { path: mounted, said: [] };
   try {
     mkdirSync(OWN_CGROUP2, { recursive: true, mode: 0o755 });
-    mount('cgroup2', OWN_CGROUP2, 'HM_BPF_LOAD', `mount -t cgroup2 cgroup2 ${OWN_CGROUP2}`);
+    mountCgroup2();
     return { path: OWN_CGROUP2, said: [`mounted cgroup2 on ${OWN_CGROUP2}`] };
   } catch (error) {
     return { path: null, why: error instanceof Error ? error.message : String(error) };
@@ -93,10 +85,9 @@ export function closeUnprivilegedBpf(): readonly string[] {
   }
 }
 
-function mount(type: string, target: string, code: 'HM_BPFFS' | 'HM_BPF_LOAD', byHand: string): void {
-  const ran = spawnSync('mount', ['-t', type, type, target], { encoding: 'utf8', timeout: MOUNT_MS });
-  if (ran.status === 0) return;
-  throw new HoneyMeshError(code, `cannot mount ${type} on ${target}: ${ran.error?.message ?? ran.stderr.trim()}`, { fix: `mount it by hand: ${byHand}` });
+function mountCgroup2(): void {
+  const ran = spawnSync('mount', ['-t', 'cgroup2', 'cgroup2', OWN_CGROUP2], { encoding: 'utf8', timeout: MOUNT_MS });
+  if (ran.status !== 0) throw new Error(`cannot mount cgroup2 on ${OWN_CGROUP2}: ${ran.error?.message ?? ran.stderr.trim()}`);
 }
 
 function readOr(path: string): string {

@@ -1,0 +1,220 @@
+/**
+ * `honeymesh run`: the one part with privilege. It loads, primes and attaches the kernel part, makes the traps' listeners, then starts a daemon without any
+ * capability and stays as its parent. It handles no attacker's bytes. What is attached stays so whatever becomes of this process; only Ctrl-C and unload take it off.
+ */
+import { readFileSync } from 'node:fs';
+import { unixMs } from '@honeymesh/intel/time';
+import type { InstancePaths } from '../config/paths.ts';
+import type { Config } from '../config/schema.ts';
+import { HoneyMeshError } from '../errors.ts';
+import { readMachine } from '../health/machine.ts';
+import { createSessionWatch } from '../health/sessions.ts';
+import { interfaceIndex } from '../kernel/checks.ts';
+import { openPinnedKernel } from '../kernel/pinned.ts';
+import { type Complaints, createComplaints, wordsOf } from './complaints.ts';
+import { createDaemonKeeper, type DaemonKeeper, FIRST_INHERITED_FD } from './daemon-process.ts';
+import { createForwardingReader } from './forwarding.ts';
+import { loadGuard } from './guard.ts';
+import { closeUnprivilegedBpf, findCgroup2, mountBpffs, prepareFolders, requireBuilt, requireRoot } from './host.ts';
+import { installTrapListeners, openTrapListeners } from './listeners.ts';
+import { takeLock } from './lock.ts';
+import type { LauncherMessage, TrapListeners } from './messages.ts';
+import { PARTS } from './parts.ts';
+import { primeKernel, servedAlways } from './prime.ts';
+import { startSummary } from './summary.ts';
+import { takeOff } from './unload.ts';
+import { createWatch } from './watch.ts';
+
+export interface LaunchOptions {
+  readonly config: Config;
+  /** null: built-in defaults, no file. */
+  readonly configPath: string | null;
+  readonly instance: string;
+  readonly paths: InstancePaths;
+  /** Somebody sits at a terminal. */
+  readonly interactive: boolean;
+}
+
+/** A second Ctrl-C sooner than this is the same one: a terminal sends it to every process of the group, and npm passes its own on. */
+const SAME_KEYSTROKE_MS = 400;
+
+/** Runs until told to stop; resolves with the exit code. Errors are HoneyMeshErrors that say what the operator can do; what was attached before they came stays attached. */
+export async function launch(options: LaunchOptions): Promise<number> {
+  requireRoot('honeymesh run');
+  requireBuilt();
+  prepareFolders(options.paths);
+  const lock = takeLock(options.paths.run, options.instance);
+  try {
+    return await run(options);
+  } finally {
+    lock.release();
+  }
+}
+
+async function run({ config, configPath, instance, paths, interactive }: LaunchOptions): Promise<number> {
+  const ending = listenForTheEnd(() => keeper?.hurry());
+  let keeper: DaemonKeeper | undefined;
+  const tell = (message: LauncherMessage): void => keeper?.tell(message);
+  const complaints = createComplaints(message => {
+    tell(message);
+    if (message.kind === 'degraded') say(`degraded: ${message.why}; ${message.fix}`);
+  });
+
+  // The host.
+  const interfaces = chooseInterfaces(config);
+  const changes = [...closeUnprivilegedBpf(), ...mountBpffs(paths.pins)];
+  const cgroup = findCgroup2();
+  if (cgroup.path !== null) changes.push(...cgroup.said);
+
+  // The kernel part: loaded, told what it must know, and only then attached.
+  const guard = loadGuard({ config, paths, interfaces, cgroupPath: cgroup.path }, complaints);
+  changes.push(...guard.loaded.notes);
+  const listeners = openTraps(config, guard.loaded.maps.trap_listener, complaints);
+  const sessions = createSessionWatch({ sshConnection: process.env.SSH_CONNECTION ?? null, terminalLives: parentLives() });
+  const forwarding = createForwardingReader();
+  const found = { sessions: sessions.current(unixMs(Date.now())), forwarded: (await forwarding.read()).served, machine: readMachine() };
+  const kernel = openPinnedKernel({ pinDirectory: paths.pins }, { now: () => unixMs(Date.now()) });
+  const allowed = primeKernel(kernel, { config, listeners, ...found }, unixMs(Date.now()));
+  kernel.close();
+  const now = { interfaces: guard.attach(), sessions: found.sessions, forwarded: found.forwarded };
+
+  let greeted = false;
+
+  // The daemon, and what only we can look after for it.
+  const inherited = [listeners?.ipv4, listeners?.ipv6].filter(fd => typeof fd === 'number');
+  keeper = createDaemonKeeper(
+    {
+      node: PARTS.node,
+      entry: PARTS.daemon,
+      inherited,
+      daemonOptions: restarts => ({
+        instance,
+        config,
+        configPath,
+        paths,
+        interfaces: now.interfaces,
+        listeners: listeners === null ? null : placeListeners(listeners),
+        served: servedAlways(config, now.forwarded),
+        ephemeralPorts: readMachine().ephemeralPorts,
+        sessions: now.sessions,
+        restarts,
+      }),
+    },
+    {
+      onReady(restarts) {
+        for (const complaint of complaints.current()) tell(complaint);
+        const announced = greeted;
+        greeted = true;
+        if (announced) say(`the daemon runs again (start ${restarts + 1})`);
+        else
+          process.stdout.write(
+            startSummary({
+              instance,
+              config,
+              configPath,
+              interfaces: now.interfaces,
+              trapsOpen: listeners !== null,
+              allowed,
+              socket: paths.socket,
+              changes,
+              interactive,
+            }),
+          );
+      },
+      onStopped: () => ending.end('stopped'),
+      onDied: (why, againInMs) => say(`the daemon ${why}; it is started again in ${againInMs} ms, the kernel goes on enforcing`),
+    },
+  );
+  const watch = createWatch(now, {
+    guard,
+    sessions,
+    forwarding,
+    complaints,
+    onAttachment(states) {
+      now.interfaces = states;
+      tell({ kind: 'attachment', interfaces: states });
+    },
+    onSessions(entries) {
+      now.sessions = entries;
+      tell({ kind: 'sessions', entries });
+    },
+    onForwarded(ports) {
+      now.forwarded = ports;
+      tell({ kind: 'served', always: servedAlways(config, ports) });
+    },
+  });
+  keeper.start();
+  watch.start();
+
+  const why = await ending.came;
+  watch.stop();
+  await keeper.stop();
+  guard.loaded.close();
+  if (why === 'interrupted') for (const line of takeOff(paths)) say(line);
+  else say('the daemon has ended; the kernel goes on enforcing ("honeymesh unload" takes it off)');
+  return 0;
+}
+
+type End = 'interrupted' | 'terminated' | 'stopped';
+
+/** Signals from the first moment on: one that comes while we start is heeded when we have started. */
+function listenForTheEnd(hurry: () => void): { readonly came: Promise<End>; end(why: End): void } {
+  let resolve: (why: End) => void = () => {};
+  const came = new Promise<End>(done => {
+    resolve = done;
+  });
+  let interruptedAtMs: number | undefined;
+  process.on('SIGINT', () => {
+    if (interruptedAtMs === undefined) {
+      interruptedAtMs = performance.now();
+      say('ending; once more to hurry');
+      resolve('interrupted');
+    } else if (performance.now() - interruptedAtMs > SAME_KEYSTROKE_MS) hurry();
+  });
+  process.on('SIGTERM', () => resolve('terminated'));
+  process.on('SIGHUP', () => resolve('terminated')); // the terminal is gone: nobody asked for the protection to go with it
+  return { came, end: resolve };
+}
+
+function chooseInterfaces(config: Config): readonly string[] {
+  const names = config.interfaces ?? [readMachine().defaultInterface].filter(name => name !== null);
+  if (names.length === 0)
+    throw new HoneyMeshError('HM_NO_INTERFACE', 'there is no default route, so no interface to guard by itself', {
+      fix: 'name it: "interfaces: [eth0]" in the configuration, or --interface eth0',
+    });
+  for (const name of names) interfaceIndex(name);
+  return [...new Set(names)];
+}
+
+function openTraps(config: Config, mapFd: number, complaints: Complaints): TrapListeners | null {
+  if (config.traps.ports.length === 0) return null;
+  try {
+    const listeners = openTrapListeners();
+    installTrapListeners(listeners, mapFd);
+    return listeners;
+  } catch (error) {
+    complaints.raise('traps', 'listen', wordsOf(error), (error instanceof HoneyMeshError ? error.fix : undefined) ?? '"ss -ltn" shows what listens');
+    return null;
+  }
+}
+
+/** Where the daemon finds the descriptors that it inherits. */
+function placeListeners({ port, mark, ipv4, ipv6 }: TrapListeners): TrapListeners {
+  const given = [ipv4, ipv6].filter(fd => fd !== null);
+  const place = (fd: number | null): number | null => (fd === null ? null : FIRST_INHERITED_FD + given.indexOf(fd));
+  return { port, mark, ipv4: place(ipv4), ipv6: place(ipv6) };
+}
+
+/** Whether who started us is still there: a shell that ended hands its children to another parent. */
+function parentLives(): () => boolean {
+  const parent = parentOf();
+  return () => parentOf() === parent;
+}
+
+function parentOf(): string {
+  return /^PPid:\s*(\d+)/m.exec(readFileSync('/proc/self/status', 'utf8'))?.[1] ?? '';
+}
+
+function say(line: string): void {
+  process.stderr.write(`honeymesh: ${line}\n`);
+}
