@@ -107,9 +107,10 @@ export function encode(scenario: Scenario, startNs: bigint, layouts: Layouts): R
     }
     add(watched ? 'watch' : 'trackers', word(keyOf(source)), value);
   }
-  for (const { source, kinds, expiresNs, repeats } of scenario.shuns) {
+  for (const { source, kinds, expiresNs, repeats, reasons = [] } of scenario.shuns) {
     const mask = kinds.reduce((sum, kind) => sum | (1 << SHUN_KINDS.indexOf(kind)), 0);
-    add('shuns', word(keyOf(source)), struct(layouts.hm_shun, { expires_ns: startNs + expiresNs, kinds: mask, repeats }));
+    const reasonMask = reasons.reduce((sum, reason) => sum | (1 << REASONS.indexOf(reason)), 0);
+    add('shuns', word(keyOf(source)), struct(layouts.hm_shun, { expires_ns: startNs + expiresNs, kinds: mask, repeats, reasons: reasonMask }));
   }
   for (const { source, atNs } of scenario.proven) add('proven', word(keyOf(source)), word(startNs + atNs));
   for (const { protocol, remote, remotePort, localPort, atNs } of scenario.flowsOut) {

@@ -1,6 +1,6 @@
 /** What the model remembers between frames: plain maps and lists, made from a scenario. */
 import { bitsOfHex, hexOf, keyOf, prefixBits, touchedSixteens, wide } from './addresses.ts';
-import type { Probe, Scenario, Settings, ShunKind, Sockets, WindowName } from './scenario.ts';
+import type { KernelReason, Probe, Scenario, Settings, ShunKind, Sockets, WindowName } from './scenario.ts';
 
 export interface Ban {
   readonly expiresNs: bigint | null;
@@ -35,11 +35,9 @@ export interface Tracker {
 export interface Shun {
   expiresNs: bigint;
   kinds: Set<ShunKind>;
-  reasons: Set<ModelReason>;
+  reasons: Set<KernelReason>;
   repeats: number;
 }
-
-export type ModelReason = 'syn-scan' | 'slow-scan' | 'flag-scan' | 'udp-scan' | 'flood' | 'malformed';
 
 export interface Model {
   readonly settings: Settings;
@@ -99,9 +97,9 @@ export function createModel(scenario: Scenario, startNs: bigint, sockets: Socket
     trackers,
     watch,
     shuns: new Map(
-      scenario.shuns.map(({ source, kinds, expiresNs, repeats }) => [
+      scenario.shuns.map(({ source, kinds, expiresNs, repeats, reasons = [] }) => [
         keyOf(source),
-        { kinds: new Set(kinds), expiresNs: startNs + expiresNs, reasons: new Set<ModelReason>(), repeats },
+        { kinds: new Set(kinds), expiresNs: startNs + expiresNs, reasons: new Set(reasons), repeats },
       ]),
     ),
     proven: new Map(scenario.proven.map(({ source, atNs }) => [keyOf(source), startNs + atNs])),

@@ -27,10 +27,18 @@ import {
 } from '../frames/frames.ts';
 import type { Random } from './random.ts';
 import { DESTINATIONS, PORTS, SOURCES4, SOURCES6 } from './random-scenarios.ts';
-import { OWN4, OWN6, PEER, PEER_TCP_PORT, PEER_UDP_PORT } from './real-sockets.ts';
+import { CONNECTED_TCP, CONNECTED_UDP, OWN4, OWN6, PEER, PEER_TCP_PORT, PEER_UDP_PORT } from './real-sockets.ts';
 
 const FLAGS = ['S', 'S', 'S', 'S', 'A', 'A', 'FA', 'PA', '', 'F', 'FPU', 'SF', 'SR', 'SA', 'R', 'RA', 'SEC', 'SPU', 'UA', 'E'] as const;
 const FROM_PORTS = [40_000, 40_001, 53, 67, 547, PEER_TCP_PORT, PEER_UDP_PORT] as const;
+/** Exempt, and one that only looks like it. */
+const QUIET_PORTS = [
+  { from: 67, to: 68 },
+  { from: 547, to: 546 },
+  { from: 67, to: 546 },
+  { from: 40_000, to: 1_900 },
+  { from: 40_000, to: 5_353 },
+] as const;
 const CHAINED = [EXTENSION.hopByHop, EXTENSION.routing, EXTENSION.destination, EXTENSION.mobility, EXTENSION.hip, EXTENSION.shim6];
 
 /** What one sequence of frames draws from: few sources, so that their state matters. */
@@ -83,6 +91,13 @@ function randomPacket(random: Random, cast: Cast): Packet {
   const kind = random.below(100);
   if (kind < 2) return arp(random.pick(cast.sources4), OWN4, { reply: random.chance(0.5) });
   if (kind < 4) return payload(random.pick([0x0800, 0x86dd, 0x0806, 0x88cc, 60, 0]), random.bytes(random.below(80)));
+  if (kind < 7) {
+    const [fromTcp, fromUdp] = [
+      { from: PEER_TCP_PORT, to: CONNECTED_TCP },
+      { from: PEER_UDP_PORT, to: CONNECTED_UDP },
+    ];
+    return ipv4({ from: PEER, to: OWN4 }, random.chance(0.5) ? udp(fromUdp) : tcp({ ...fromTcp, flags: tcpFlags(random.pick(FLAGS)) }));
+  }
   const to = random.chance(0.06) ? random.pick(['198.51.100.255', '224.0.0.1', '192.0.2.1', 'ff02::1', '2001:db8::99']) : random.pick(DESTINATIONS);
   const segment = randomSegment(random, to.includes(':') ? 6 : 4);
   return to.includes(':') ? randomIpv6(random, random.pick(cast.sources6), to, segment) : randomIpv4(random, random.pick(cast.sources4), to, segment);
@@ -96,9 +111,11 @@ function randomSegment(random: Random, family: 4 | 6): Segment {
     const lie = random.chance(0.05) ? { dataOffset: random.below(16) } : {};
     return tcp({ ...ports, ...lie, flags: tcpFlags(random.pick(FLAGS)), options: new Uint8Array(random.pick([0, 0, 4, 20, 40])).fill(1), payload: body });
   }
+  if (kind < 64) return udp(random.pick(QUIET_PORTS));
   if (kind < 85) return udp({ ...ports, payload: body, ...(random.chance(0.1) ? { length: random.below(65_536) } : {}) });
   if (kind < 93) return echo({ reply: random.chance(0.2), payload: body });
   if (kind < 96) return icmp(random.pick(family === 4 ? [0, 3, 5, 8, 11] : [1, 128, 133, 135, 136]), random.bytes(random.below(12)));
+  if (kind < 97) return raw(family === 4 ? 58 : 1, Uint8Array.of(random.pick([8, 128]), 0, 0, 0, 0, 0, 0, 0)); // the other family's echo
   return raw(random.pick([0, 1, 2, 6, 17, 41, 43, 44, 47, 50, 51, 58, 59, 60, 132, 135, 139, 140, 255]), random.bytes(random.below(60)));
 }
 

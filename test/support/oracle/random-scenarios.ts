@@ -12,7 +12,7 @@ export const SOURCES4 = ['203.0.113.7', '203.0.113.8', '203.0.114.9', '198.51.10
 export const SOURCES6 = ['2001:db8:bad:1::7', '2001:db8:bad:1::8', '2001:db8:bad:2::1', 'fe80::9'] as const;
 export const SOURCES = [...SOURCES4, ...SOURCES6] as const;
 export const DESTINATIONS = [OWN4, OWN4, OWN4_SECOND, OWN6] as const;
-/** At most 14 ports: 28 slots of a tracker, so that which slot is the oldest never hangs on a tick of the clock. */
+/** At most 14 ports: 28 slots of a tracker and two of QUIET_PORTS, so that which slot is the oldest never hangs on a tick of the clock. */
 export const PORTS = [22, 23, 53, 80, 113, 137, 443, 2222, 3306, 5000, 7000, 9999, 33_000, 61_000] as const;
 
 const SECOND = 1_000_000_000n;
@@ -74,12 +74,13 @@ export function randomScenario(random: Random): Scenario {
         random.pick([0, 0.1, 0.3]),
       )
       .map(entry => ({ ...entry, atNs: random.pick(['always', ms(-300), ms(-3_000), ms(-30_000)] as const) })),
-    trackers: oneEach(random.some([...SOURCES], share * 2)).map(source => randomTracker(random, source)),
+    trackers: [true, false].flatMap(watched => oneEach(random.some([...SOURCES], share)).map(source => randomTracker(random, source, watched))),
     shuns: oneEach(random.some([...SOURCES], share)).map(source => ({
       source,
       kinds: kinds(),
       expiresNs: random.pick([LATER, OVER]),
       repeats: random.below(4),
+      reasons: random.some(['syn-scan', 'udp-scan', 'flood', 'malformed'] as const, 0.4),
     })),
     proven: oneEach(random.some([...SOURCES], share)).map(source => ({ source, atNs: random.pick([ms(-1_000), ms(-30_000)]) })),
     flowsOut: random.some([...SOURCES], 0.3).flatMap(remote => [
@@ -95,13 +96,13 @@ function oneEach(sources: readonly string[]): string[] {
   return sources.filter((source, at) => sources.findIndex(other => network(other) === network(source)) === at);
 }
 
-function randomTracker(random: Random, source: string): TrackerEntry {
+function randomTracker(random: Random, source: string, watched: boolean): TrackerEntry {
   const count = random.pick([0, 1, 2, 5, 31, 32]);
   // 0.5 to 1.2 s, 3 to 5 s, 8 to 11 s, 15 to 20 s, 30 to 40 s ago: between all windows of randomSettings. 20 ms apart in a tracker.
   const ages = Array.from({ length: count }, (_, at) => random.pick([500, 3_000, 8_000, 15_000, 30_000]) + at * 20);
   return {
     source,
-    watched: random.chance(0.4),
+    watched,
     slots: ages.map((age, at) => ({
       port: random.chance(0.1) && at < PORTS.length ? (PORTS[at] ?? 1) : 10_000 + at,
       probe: random.pick(PROBES),

@@ -20,8 +20,8 @@ export const TRAP_PORT = 7_000;
 /** On the loopback of the namespace. */
 export const LOCAL_ADDRESSES = [`${OWN4}/32`, `${OWN4_SECOND}/32`, `${PEER}/32`, `${OWN6}/128`] as const;
 
-const CONNECTED_TCP = 9_999;
-const CONNECTED_UDP = 5_000;
+export const CONNECTED_TCP = 9_999;
+export const CONNECTED_UDP = 5_000;
 const BOTH_FAMILIES = [80, 443, TRAP_PORT];
 const IPV4_ONLY = 2_222;
 const ONE_ADDRESS = 3_306;

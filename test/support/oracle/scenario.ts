@@ -5,6 +5,7 @@
 export type Mode = 'observe' | 'enforce' | 'lockdown';
 export type Probe = 'syn' | 'flag' | 'malformed' | 'udp';
 export type WindowName = 'syn' | 'udp-closed' | 'udp-open' | 'echo';
+export type KernelReason = 'syn-scan' | 'slow-scan' | 'flag-scan' | 'udp-scan' | 'flood' | 'malformed';
 export type ShunKind = 'tcp' | 'udp' | 'echo';
 
 export interface Settings {
@@ -67,6 +68,7 @@ export interface ShunEntry {
   readonly kinds: readonly ShunKind[];
   readonly expiresNs: bigint;
   readonly repeats: number;
+  readonly reasons?: readonly KernelReason[];
 }
 
 export interface ProvenEntry {

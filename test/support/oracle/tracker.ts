@@ -1,13 +1,13 @@
 /** Section 9 of docs/packet-path.md: what is remembered of a source, when it has crossed a threshold, and what follows. */
-import { type Model, type ModelReason, SECOND_NS, SLOTS, type Tracker } from './model.ts';
-import type { Probe, ShunKind, WindowName } from './scenario.ts';
+import { type Model, SECOND_NS, SLOTS, type Tracker } from './model.ts';
+import type { KernelReason, Probe, ShunKind, WindowName } from './scenario.ts';
 
 export interface OracleEvent {
   readonly kind: 'touch' | 'suspect' | 'scan' | 'flood' | 'ban-hit';
   /** Hex of the packet's source, 4 or 16 bytes. */
   readonly source: string;
   readonly port: number;
-  readonly reasons: readonly ModelReason[];
+  readonly reasons: readonly KernelReason[];
   readonly fastPorts: number;
   readonly slowPorts: number;
   readonly shunMs: number;
@@ -23,7 +23,7 @@ export interface Suspect {
   readonly emit: (event: OracleEvent) => void;
 }
 
-const REASON: Readonly<Record<Probe, ModelReason>> = { syn: 'syn-scan', flag: 'flag-scan', udp: 'udp-scan', malformed: 'malformed' };
+const REASON: Readonly<Record<Probe, KernelReason>> = { syn: 'syn-scan', flag: 'flag-scan', udp: 'udp-scan', malformed: 'malformed' };
 const SUSPECT_PORTS = 3;
 
 /** The source's entry, made where there is none. The flood guard's sampling is random: the model refuses to guess it. */
@@ -72,7 +72,7 @@ export function crosses(suspect: Suspect, port: number, probe: Probe): boolean {
   const inFast = slots.filter(slot => within(slot, settings.fastWindowNs));
   const inSlow = slots.filter(slot => within(slot, settings.slowWindowNs));
   const counts = { fastPorts: inFast.length, slowPorts: inSlow.length };
-  const say = (kind: OracleEvent['kind'], reasons: readonly ModelReason[], shunMs: number): void =>
+  const say = (kind: OracleEvent['kind'], reasons: readonly KernelReason[], shunMs: number): void =>
     suspect.emit({ kind, source: suspect.source, port, reasons, ...counts, shunMs });
   const fast = inFast.length >= settings.fastPorts;
   const crossed = fast || inSlow.length >= settings.slowPorts;
@@ -103,7 +103,7 @@ export function flooded(suspect: Suspect, kind: ShunKind, port: number): void {
   if (made.isNew) suspect.emit({ kind: 'flood', source: suspect.source, port, reasons: ['flood'], fastPorts: 0, slowPorts: 0, shunMs: made.ms });
 }
 
-function shun({ model, key, nowNs }: Suspect, kind: ShunKind, reasons: ReadonlySet<ModelReason>): { isNew: boolean; ms: number } {
+function shun({ model, key, nowNs }: Suspect, kind: ShunKind, reasons: ReadonlySet<KernelReason>): { isNew: boolean; ms: number } {
   const { shunTtlNs, shunTtlMaxNs } = model.settings;
   const old = model.shuns.get(key);
   const repeats = old === undefined ? 0 : old.repeats + 1;
