@@ -1,5 +1,5 @@
 /** Bans by address in ban4, ban6 and ban6x. */
-import type { Prefix } from '@honeymesh/intel/address';
+import { familyOf, networkOf, type Prefix } from '@honeymesh/intel/address';
 import type { UnixMs } from '@honeymesh/intel/time';
 import type { KernelClock } from './clock.ts';
 import { decodeBan, dropsOf, encodeBan, expiresNs, saysTheSame } from './codecs.ts';
@@ -88,7 +88,7 @@ export function bansOnMaps(maps: Readonly<Record<BanMapName, KernelMap>>, config
       return bans;
     },
     on(host, nowNs) {
-      const wide = host.includes(':') ? [sourceOf(host.slice(0, host.indexOf('/')) as never), host] : [host];
+      const wide = familyOf(host) === 6 ? [sourceOf(networkOf(host)), host] : [host];
       for (const target of wide) {
         const place = banKey(target);
         const value = place === null ? null : maps[place.map].get(place.key);

@@ -60,7 +60,7 @@ export const LAYOUTS = {
       verdict: [39, 1],
       rate: [40, 4],
       shun_ms: [44, 4],
-      pad: [48, 8],
+      pad: [48, 16],
     },
   },
   hm_config: {

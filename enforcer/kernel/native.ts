@@ -131,6 +131,7 @@ export interface Addon {
   ): { readonly drain: () => number; readonly stop: () => void } | number;
   trapListener(ipv6: boolean, port: number, mark: number, backlog: number): { readonly fd: number; readonly port: number } | number;
   putSocket(mapFd: number, key: number, socketFd: number): number;
+  peerAddress(socketFd: number): Uint8Array | number;
   netnsCookie(): bigint | number;
 }
 
