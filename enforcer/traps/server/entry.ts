@@ -3,6 +3,7 @@ import { hostname } from 'node:os';
 import type { ToTrap, TrapMessage, TrapOptions } from '../messages.ts';
 import { openHeartbeat } from './heartbeat.ts';
 import { createObservationQueue } from './observations.ts';
+import { peerOf } from './peer.ts';
 import { createTrapServer, type TrapServer } from './server.ts';
 
 let server: TrapServer | undefined;
@@ -16,7 +17,7 @@ async function start({ ipv4, ipv6, heartbeatPin, limits }: TrapOptions): Promise
   // Node.js cannot bound how long a synchronous step takes, so the heartbeat runs in the same loop as the traps: a stalled loop is a closed port.
   const heartbeat = openHeartbeat(heartbeatPin);
   const observations = createObservationQueue({ send: say, soon: setImmediate, sessions: () => server?.sessions() ?? 0 });
-  server = createTrapServer({ limits, hostName: hostname().replace(/[^A-Za-z0-9.-]/g, '') || 'localhost' }, observations.add);
+  server = createTrapServer({ limits, hostName: hostname().replace(/[^A-Za-z0-9.-]/g, '') || 'localhost' }, { observe: observations.add, peerOf });
   await server.listen([ipv4, ipv6].flatMap(fd => (fd === null ? [] : [{ fd }])));
   heartbeat.beat();
   setInterval(() => heartbeat.beat(), limits.heartbeatMs);

@@ -1,6 +1,6 @@
 /** The traps' server: accepts what the kernel steered to us, reports the touch at once, keeps sessions within their bounds. */
 import { createServer, type Server, type Socket } from 'node:net';
-import { type Address, contains, type Prefix, parseAddress } from '@honeymesh/intel/address';
+import { type Address, contains, type Prefix } from '@honeymesh/intel/address';
 import { unixMs } from '@honeymesh/intel/time';
 import type { TrapLimits, TrapObservation } from '../messages.ts';
 import { createBannerTrap } from '../protocols/banner.ts';
@@ -24,7 +24,13 @@ export interface TrapServerOptions {
 
 const BACKLOG = 511;
 
-export function createTrapServer({ limits, hostName }: TrapServerOptions, observe: (observation: TrapObservation) => void): TrapServer {
+export interface TrapServerDeps {
+  readonly observe: (observation: TrapObservation) => void;
+  /** Who connected, also where the connection was reset since: a scanner that resets at once (nmap -sT does) has proved as much. */
+  readonly peerOf: (socket: Socket) => Address | undefined;
+}
+
+export function createTrapServer({ limits, hostName }: TrapServerOptions, { observe, peerOf }: TrapServerDeps): TrapServer {
   const servers: Server[] = [];
   const sessions = new Set<Session>();
   const perSource = new Map<Address, number>();
@@ -37,14 +43,13 @@ export function createTrapServer({ limits, hostName }: TrapServerOptions, observ
   }
 
   function accept(socket: Socket): void {
-    // The peer may be gone before we look: then it has no address any more, and no touch to prove.
-    const source = parseAddress((socket.remoteAddress ?? '').split('%', 1)[0] ?? '');
+    const source = peerOf(socket);
     const port = socket.localPort; // the port that the source asked for, not ours: the kernel steered it here
-    if (!source.ok || port === undefined) return void socket.destroy();
-    observe({ kind: 'touch', at: unixMs(Date.now()), source: source.value, port, count: 1 });
-    const ofSource = perSource.get(source.value) ?? 0;
+    if (source === undefined || port === undefined) return void socket.destroy();
+    observe({ kind: 'touch', at: unixMs(Date.now()), source, port, count: 1 });
+    const ofSource = perSource.get(source) ?? 0;
     if (sessions.size >= limits.sessions || ofSource >= limits.sessionsPerSource) return void socket.resetAndDestroy();
-    perSource.set(source.value, ofSource + 1);
+    perSource.set(source, ofSource + 1);
     const machine = createBannerTrap({ port, hostName, patienceMs: limits.patienceMs, receivedBytes: limits.receivedBytes });
     let endedAtOnce = false;
     let session: Session | undefined;
@@ -52,7 +57,7 @@ export function createTrapServer({ limits, hostName }: TrapServerOptions, observ
       if (session === undefined) endedAtOnce = true;
       else leave(session);
     };
-    session = openSession(socket, source.value, port, { machine, observe, onEnd });
+    session = openSession(socket, source, port, { machine, observe, onEnd });
     sessions.add(session);
     if (endedAtOnce) leave(session);
   }

@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
-import type { Prefix } from '@honeymesh/intel/address';
+import type { Address, Prefix } from '@honeymesh/intel/address';
 import { afterEach, expect, test } from 'vitest';
 import type { TrapLimits, TrapObservation } from '#enforcer/traps/messages.ts';
 import { createTrapServer, type TrapServer } from '#enforcer/traps/server/server.ts';
@@ -12,7 +12,10 @@ afterEach(() => running.splice(0).forEach(server => void server.stop()));
 /** A trap on a port of loopback that the system chose. */
 async function trap(limits: Partial<TrapLimits> = {}) {
   const seen: TrapObservation[] = [];
-  const server = createTrapServer({ limits: { ...LIMITS, ...limits }, hostName: 'test' }, observation => void seen.push(observation));
+  const server = createTrapServer(
+    { limits: { ...LIMITS, ...limits }, hostName: 'test' },
+    { observe: observation => void seen.push(observation), peerOf: () => '127.0.0.1' as Address },
+  );
   running.push(server);
   const [port = 0] = await server.listen([{ host: '127.0.0.1', port: 0 }]);
   return { server, port, seen, connect: (): Socket => connect({ port, host: '127.0.0.1' }) };
