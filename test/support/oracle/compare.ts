@@ -57,7 +57,7 @@ function playOnce({ kernel, sockets, flaw }: Contest, scenario: Scenario, frames
       return { what: 'verdict', at, oracle: verdictText({ verdict, bank, dropped }), kernel: verdictText(seen) };
     }
     onVerdict(verdict);
-    expectedEvents.push(...told.events.map(event => eventText({ ...event, sourceHex: wide(event.source) })));
+    expectedEvents.push(...told.events.map(event => eventText({ ...event, sourceHex: wide(event.source), verdict })));
   }
   return compareAfterwards(kernel, oracle, startNs, expectedEvents, frames.length - 1);
 }

@@ -4,6 +4,7 @@
  */
 import { execFileSync, spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
+import { build } from '#enforcer/launch/setup/build.mjs';
 import { LOCAL_ADDRESSES } from './real-sockets.ts';
 
 export interface Ran {
@@ -12,8 +13,9 @@ export interface Ran {
   readonly stderr: string;
 }
 
-/** `script` is a file of this folder; the child is killed after `timeoutMs`. */
+/** `script` is a file of this folder; the child is killed after `timeoutMs`. What is out of date of the program is built first. */
 export async function runInNamespace(script: string, args: readonly string[], timeoutMs: number): Promise<Ran> {
+  build();
   const path = fileURLToPath(new URL(script, import.meta.url));
   const child = spawn('unshare', ['--net', '--', process.execPath, path, ...args], {
     stdio: ['ignore', 'pipe', 'pipe'],

@@ -2,7 +2,7 @@
  * The kernel's own program under BPF_PROG_TEST_RUN, in the same terms as the oracle: a scenario in, then frame by frame the verdict as
  * the statistics counted it, the events, and what the maps hold afterwards. Loads an object of its own, pins and attaches nothing.
  */
-import { addon, mustBe, mustHave, testRun } from '#enforcer/kernel/native.ts';
+import { addon, mustBe, mustHave, testRun, XDP_HAS_FRAGS } from '#enforcer/kernel/native.ts';
 import { VERDICTS } from '#enforcer/kernel/verdicts.ts';
 import { PARTS } from '#enforcer/launch/parts.ts';
 import { decodeShun, EVENT_LAYOUT, encode, field, type Layouts, REASONS, read, trackedPorts } from './kernel-state.ts';
@@ -56,7 +56,7 @@ const SIZES: readonly (readonly [string, number])[] = [
 /** `listening`: the ports of the test's own sockets, whose `served` entries the kernel writes. */
 export function createKernelSide(listening: readonly number[], objectPath: string = PARTS.program): KernelSide {
   const native = addon();
-  const loaded = native.load(objectPath, SIZES, [], 0);
+  const loaded = native.load(objectPath, SIZES, [], XDP_HAS_FRAGS);
   if ('errno' in loaded) throw new Error(`the kernel refused ${objectPath}: ${loaded.errno}\n${loaded.log}`);
   const program = loaded.programs.find(({ type }) => type === 6)?.fd;
   if (program === undefined) throw new Error(`${objectPath} has no XDP program`);
@@ -174,6 +174,8 @@ export function createKernelSide(listening: readonly number[], objectPath: strin
           fastPorts: get('fast_ports'),
           slowPorts: get('slow_ports'),
           shunMs: get('shun_ms'),
+          proven: get('proven') !== 0,
+          verdict: VERDICTS[get('verdict')] ?? 'unknown',
         });
       });
     },
@@ -199,9 +201,11 @@ export function eventText(event: {
   readonly fastPorts: number;
   readonly slowPorts: number;
   readonly shunMs: number;
+  readonly proven: boolean;
+  readonly verdict: string;
 }): string {
   const { kind, sourceHex, port, reasons, fastPorts, slowPorts, shunMs } = event;
   const ports = kind === 'touch' || kind === 'suspect' || kind === 'scan' ? ` port ${port}, ${fastPorts} fast, ${slowPorts} slow` : '';
   const shun = kind === 'scan' || kind === 'flood' ? ` for ${[...reasons].sort().join('+')}, shun ${shunMs} ms` : '';
-  return `${kind} ${sourceHex}${ports}${shun}`;
+  return `${kind} ${sourceHex}${ports}${shun}, ${event.proven ? 'proven, ' : ''}${event.verdict}`;
 }

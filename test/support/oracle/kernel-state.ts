@@ -19,6 +19,8 @@ export const EVENT_LAYOUT: Layout = {
     { name: 'kind', offset: 34, size: 1 },
     { name: 'fast_ports', offset: 36, size: 1 },
     { name: 'slow_ports', offset: 37, size: 1 },
+    { name: 'proven', offset: 38, size: 1 },
+    { name: 'verdict', offset: 39, size: 1 },
     { name: 'shun_ms', offset: 44, size: 4 },
   ],
 };

@@ -73,7 +73,8 @@ function decide(model: Model, frame: Uint8Array, nowNs: bigint, emit: (event: Or
   }
   if (ban !== undefined) {
     ban.drops++;
-    if (ban.drops === 1n) emit({ kind: 'ban-hit', source: l3.from, port: 0, reasons: [], fastPorts: 0, slowPorts: 0, shunMs: 0 });
+    if (ban.drops === 1n)
+      emit({ kind: 'ban-hit', source: l3.from, port: 0, reasons: [], fastPorts: 0, slowPorts: 0, shunMs: 0, proven: isProven(model, l3.from, nowNs) });
     return 'drop-ban';
   }
   if (l3.clipped) return 'drop-malformed';
@@ -82,8 +83,7 @@ function decide(model: Model, frame: Uint8Array, nowNs: bigint, emit: (event: Or
 
   const l4 = dissectL4(frame, l3);
   const key = keyOfHex(l3.from);
-  const provenAt = model.proven.get(key);
-  const proven = provenAt !== undefined && provenAt + model.settings.provenTtlNs > nowNs;
+  const proven = isProven(model, l3.from, nowNs);
   const suspect: Suspect = { model, key, source: l3.from, proven, nowNs, emit };
   switch (l4.what) {
     case 'malformed':
@@ -99,6 +99,12 @@ function decide(model: Model, frame: Uint8Array, nowNs: bigint, emit: (event: Or
     case 'echo':
       return judgeEcho(suspect);
   }
+}
+
+/** Section 6.1. */
+function isProven(model: Model, source: string, nowNs: bigint): boolean {
+  const at = model.proven.get(keyOfHex(source));
+  return at !== undefined && at + model.settings.provenTtlNs > nowNs;
 }
 
 const scanVerdict = ({ proven }: Suspect): OracleVerdict => (proven ? 'drop-policed' : 'drop-scan');

@@ -11,6 +11,7 @@ export interface OracleEvent {
   readonly fastPorts: number;
   readonly slowPorts: number;
   readonly shunMs: number;
+  readonly proven: boolean;
 }
 
 /** The packet's source as this section sees it, and where its events go. */
@@ -73,7 +74,7 @@ export function crosses(suspect: Suspect, port: number, probe: Probe): boolean {
   const inSlow = slots.filter(slot => within(slot, settings.slowWindowNs));
   const counts = { fastPorts: inFast.length, slowPorts: inSlow.length };
   const say = (kind: OracleEvent['kind'], reasons: readonly KernelReason[], shunMs: number): void =>
-    suspect.emit({ kind, source: suspect.source, port, reasons, ...counts, shunMs });
+    suspect.emit({ kind, source: suspect.source, port, reasons, ...counts, shunMs, proven: suspect.proven });
   const fast = inFast.length >= settings.fastPorts;
   const crossed = fast || inSlow.length >= settings.slowPorts;
 
@@ -100,7 +101,8 @@ function freeSlot(slots: Tracker['slots'], isTaken: (slot: Tracker['slots'][numb
 /** `flooded(kind)`. */
 export function flooded(suspect: Suspect, kind: ShunKind, port: number): void {
   const made = shun(suspect, kind, new Set(['flood']));
-  if (made.isNew) suspect.emit({ kind: 'flood', source: suspect.source, port, reasons: ['flood'], fastPorts: 0, slowPorts: 0, shunMs: made.ms });
+  if (made.isNew)
+    suspect.emit({ kind: 'flood', source: suspect.source, port, reasons: ['flood'], fastPorts: 0, slowPorts: 0, shunMs: made.ms, proven: suspect.proven });
 }
 
 function shun({ model, key, nowNs }: Suspect, kind: ShunKind, reasons: ReadonlySet<KernelReason>): { isNew: boolean; ms: number } {
