@@ -1,0 +1,68 @@
+import type { Prefix } from '@honeymesh/intel/address';
+import type { Ban } from '@honeymesh/intel/bans';
+import { HOUR_MS, type UnixMs, unixMs } from '@honeymesh/intel/time';
+import { expect, test } from 'vitest';
+import { reconcile } from '#enforcer/pipeline/reconcile.ts';
+import { createRig } from '#test/support/pipeline.ts';
+
+const START = Date.parse('2026-11-24T12:00:00Z');
+const ban = (target: string, expiresAt: UnixMs | null = null): Ban => ({
+  target: target as Prefix,
+  tier: expiresAt === null ? 'operator' : 'E1',
+  reasons: [expiresAt === null ? 'order' : 'trap-touch'],
+  origins: [expiresAt === null ? 'operator' : 'trap'],
+  createdAt: unixMs(START - HOUR_MS),
+  expiresAt,
+  offences: 1,
+});
+const kernelBan = ({ target, tier, reasons, expiresAt }: Ban) => ({ target, tier, reasons, expiresAt });
+
+test('what only the ledger knows is put in, what only the kernel knows is taken over, what neither wants goes', async () => {
+  const both = ban('203.0.113.1/32');
+  const lost = ban('203.0.113.2/32', unixMs(START + HOUR_MS));
+  const wide = ban('198.51.100.0/24');
+  const found = ban('203.0.113.3/32', unixMs(START + HOUR_MS));
+  const over = ban('203.0.113.4/32', unixMs(START - 1));
+  const allowed = ban('203.0.113.5/32');
+  const entry = { target: '203.0.113.5/32' as Prefix, cause: 'operator', why: 'by order', since: unixMs(START) } as const;
+  const rig = createRig({ snapshot: { bans: [both, lost, wide], allowed: [entry], offences: [] } });
+  rig.kernel.putBans([both, found, over, allowed].map(kernelBan));
+
+  const done = reconcile(rig, rig.now());
+  for (const input of done.inputs) await rig.pipeline.order(input);
+
+  expect(done).toMatchObject({ inBoth: 1, putIntoKernel: 1, adopted: 1, removedFromKernel: 2, refused: [] });
+  expect(
+    rig.kernel
+      .listBans()
+      .map(held => held.target)
+      .sort(),
+  ).toEqual(['203.0.113.1/32', '203.0.113.2/32', '203.0.113.3/32']);
+  expect(
+    rig.ledger
+      .bans()
+      .map(held => held.target)
+      .sort(),
+  ).toEqual(['198.51.100.0/24', '203.0.113.1/32', '203.0.113.2/32', '203.0.113.3/32']);
+  expect(rig.kernel.listRules().map(rule => [rule.target, rule.action])).toEqual(
+    expect.arrayContaining([
+      ['198.51.100.0/24', 'deny'],
+      ['203.0.113.5/32', 'allow'],
+    ]),
+  );
+});
+
+test('a second reconciling finds nothing to do', async () => {
+  const rig = createRig({ snapshot: { bans: [ban('203.0.113.1/32'), ban('2001:db8::/64', unixMs(START + HOUR_MS))], allowed: [], offences: [] } });
+  reconcile(rig, rig.now());
+  expect(reconcile(rig, rig.now())).toMatchObject({ inBoth: 2, putIntoKernel: 0, adopted: 0, removedFromKernel: 0 });
+});
+
+test('what the kernel has no room for is named', () => {
+  const rig = createRig({
+    kernelCapacity: { ipv4: 1, ipv6: 1, ipv6Exact: 1, rules: 1 },
+    snapshot: { bans: [ban('203.0.113.1/32'), ban('203.0.113.2/32')], allowed: [], offences: [] },
+  });
+  expect(reconcile(rig, rig.now()).refused).toHaveLength(1);
+  expect(rig.enforcement.unenforced()).toHaveLength(1);
+});
