@@ -20,7 +20,17 @@ export interface EventQuery {
 }
 
 export type Verification =
-  | { readonly ok: true; readonly events: number; readonly segments: number; readonly sealed: number; readonly head: string; readonly firstId: number; readonly lastId: number }
+  | {
+      readonly ok: true;
+      readonly events: number;
+      readonly segments: number;
+      readonly sealed: number;
+      readonly head: string;
+      readonly firstId: number;
+      readonly lastId: number;
+      /** What retention took, by the record that it left. */
+      readonly retired?: { readonly segments: number; readonly firstId: number; readonly lastId: number };
+    }
   | { readonly ok: false; readonly atId: number | null; readonly segment: number | null; readonly why: string };
 
 export interface StoreStatus {

@@ -1,0 +1,156 @@
+/** The book of bans on disk: changes are written in the transaction of the events that tell of them. Rows are checked when read. */
+
+import { parsePrefix } from '@honeymesh/intel/address';
+import { ALLOW_CAUSES, type AllowCause, type AllowEntry, type Ban } from '@honeymesh/intel/bans';
+import { ORIGINS, type Origin, TIERS, type Tier } from '@honeymesh/intel/evidence';
+import { unreachable } from '@honeymesh/intel/parsed';
+import { reasonMask, reasonsOf } from '@honeymesh/intel/reasons';
+import { unixMs } from '@honeymesh/intel/time';
+import type Database from 'better-sqlite3';
+import type { LedgerChange, LedgerSnapshot, Offence } from '../ledger/decisions.ts';
+
+export const NOTHING: LedgerSnapshot = { bans: [], allowed: [], offences: [] };
+
+export interface LedgerWriter {
+  /** Within the caller's transaction. */
+  apply(change: LedgerChange): void;
+}
+
+/** What a change is about: of two with the same key only the later one matters. */
+export function changeKey(change: LedgerChange): string {
+  switch (change.kind) {
+    case 'put-ban':
+      return `ban ${change.ban.target}`;
+    case 'remove-ban':
+      return `ban ${change.target}`;
+    case 'put-allow':
+      return `allow ${change.entry.target}`;
+    case 'remove-allow':
+      return `allow ${change.target}`;
+    case 'put-offence':
+      return `offence ${change.offence.target}`;
+    case 'remove-offence':
+      return `offence ${change.target}`;
+    default:
+      return unreachable(change);
+  }
+}
+
+export function ledgerWriter(db: Database.Database): LedgerWriter {
+  const putBan = db.prepare(
+    'INSERT OR REPLACE INTO bans (target, tier, reasons, origins, created_at, expires_at, offences, note) VALUES (?, ?, ?, ?, ?, ?, ?, ?)',
+  );
+  const removeBan = db.prepare('DELETE FROM bans WHERE target = ?');
+  const putAllow = db.prepare('INSERT OR REPLACE INTO allowed (target, cause, why, since) VALUES (?, ?, ?, ?)');
+  const removeAllow = db.prepare('DELETE FROM allowed WHERE target = ?');
+  const putOffence = db.prepare('INSERT OR REPLACE INTO offences (target, count, last_ended_at) VALUES (?, ?, ?)');
+  const removeOffence = db.prepare('DELETE FROM offences WHERE target = ?');
+  return {
+    apply(change) {
+      switch (change.kind) {
+        case 'put-ban': {
+          const { target, tier, reasons, origins, createdAt, expiresAt, offences, note } = change.ban;
+          putBan.run(
+            target,
+            tier,
+            reasonMask(reasons),
+            origins.join(' '),
+            whole(createdAt),
+            expiresAt === null ? null : whole(expiresAt),
+            whole(offences),
+            note ?? null,
+          );
+          return;
+        }
+        case 'remove-ban':
+          removeBan.run(change.target);
+          return;
+        case 'put-allow':
+          putAllow.run(change.entry.target, change.entry.cause, change.entry.why, whole(change.entry.since));
+          return;
+        case 'remove-allow':
+          removeAllow.run(change.target);
+          return;
+        case 'put-offence':
+          putOffence.run(change.offence.target, whole(change.offence.count), whole(change.offence.lastEndedAt));
+          return;
+        case 'remove-offence':
+          removeOffence.run(change.target);
+          return;
+        default:
+          unreachable(change);
+      }
+    },
+  };
+}
+
+// STRICT refuses 1.5 in an INTEGER column, and with it the whole transaction: times from a division are no reason to lose a ban
+const whole = (value: number): number => Math.trunc(value);
+
+/** What can be read of the ledger, and how many rows could not. With `damaged`, a table that breaks off is read from its other end too. */
+export function readLedger(db: Database.Database, { damaged = false } = {}): { readonly ledger: LedgerSnapshot; readonly unreadable: number } {
+  let unreadable = 0;
+  const read = <T>(table: string, parse: (row: Row) => T | undefined): T[] => {
+    const found = new Map<number, T>();
+    for (const order of ['ASC', 'DESC'] as const) {
+      try {
+        for (const row of db.prepare<[], Row>(`SELECT rowid AS row, * FROM ${table} NOT INDEXED ORDER BY rowid ${order}`).iterate()) {
+          if (found.has(Number(row.row))) continue;
+          const value = parse(row);
+          if (value === undefined) unreadable++;
+          else found.set(Number(row.row), value);
+        }
+        break;
+      } catch (error) {
+        if (!damaged) throw error;
+        if (order === 'ASC') unreadable++;
+      }
+    }
+    return [...found.values()];
+  };
+  const ledger = { bans: read('bans', banOf), allowed: read('allowed', allowOf), offences: read('offences', offenceOf) };
+  return { ledger, unreadable };
+}
+
+/** The changes that write a whole ledger into an empty file. */
+export const changesOf = (ledger: LedgerSnapshot): readonly LedgerChange[] => [
+  ...ledger.bans.map(ban => ({ kind: 'put-ban', ban }) as const),
+  ...ledger.allowed.map(entry => ({ kind: 'put-allow', entry }) as const),
+  ...ledger.offences.map(offence => ({ kind: 'put-offence', offence }) as const),
+];
+
+type Row = Readonly<Record<string, unknown>>;
+
+function banOf(row: Row): Ban | undefined {
+  const target = parsePrefix(String(row.target));
+  const origins = String(row.origins).split(' ');
+  const { tier, created_at: createdAt, expires_at: expiresAt, offences, reasons, note } = row;
+  if (!target.ok || !TIERS.includes(tier as Tier) || !origins.every(origin => ORIGINS.includes(origin as Origin))) return undefined;
+  if (!isWhole(createdAt) || !(expiresAt === null || isWhole(expiresAt)) || !isWhole(offences) || !isWhole(reasons)) return undefined;
+  return {
+    target: target.value,
+    tier: tier as Tier,
+    reasons: reasonsOf(reasons),
+    origins: origins as Origin[],
+    createdAt: unixMs(createdAt),
+    expiresAt: expiresAt === null ? null : unixMs(expiresAt),
+    offences,
+    ...(typeof note === 'string' ? { note } : {}),
+  };
+}
+
+function allowOf(row: Row): AllowEntry | undefined {
+  const target = parsePrefix(String(row.target));
+  const { cause, why, since } = row;
+  if (!target.ok || !ALLOW_CAUSES.includes(cause as AllowCause) || typeof why !== 'string' || !isWhole(since)) return undefined;
+  return { target: target.value, cause: cause as AllowCause, why, since: unixMs(since) };
+}
+
+function offenceOf(row: Row): Offence | undefined {
+  const target = parsePrefix(String(row.target));
+  const { count, last_ended_at: lastEndedAt } = row;
+  if (!target.ok || !isWhole(count) || !isWhole(lastEndedAt)) return undefined;
+  return { target: target.value, count, lastEndedAt: unixMs(lastEndedAt) };
+}
+
+const isWhole = (value: unknown): value is number => typeof value === 'number' && Number.isSafeInteger(value);
