@@ -1,0 +1,200 @@
+/** Survival: what ends the enforcer and what does not, seen from a host next door. Each way of ending is tried on real processes and a real interface. */
+import { existsSync, readFileSync } from 'node:fs';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { childrenOf, createEnforcerHost, type EnforcerHost, eventually } from '#test/support/enforcer.ts';
+import { createLab, type Lab, lives, type Namespace } from '#test/support/namespaces.ts';
+
+const ATTACKER = '10.77.0.66';
+const NEIGHBOUR = '10.77.0.2';
+
+let lab: Lab;
+let host: Namespace;
+let outside: Namespace;
+let enforcer: EnforcerHost;
+
+beforeEach(() => {
+  lab = createLab();
+  host = lab.namespace('host');
+  outside = lab.namespace('outside');
+  link();
+  enforcer = createEnforcerHost(host, 'interfaces: [eth0]\nmode: enforce\ntraps: { ports: [22, 3306] }\nlog: { level: warn }\n');
+});
+afterEach(async () => {
+  await enforcer.remove();
+  lab.remove();
+});
+
+function link(): void {
+  lab.link(
+    { namespace: host, device: 'eth0', addresses: ['10.77.0.1/24', 'fd77::1/64'] },
+    { namespace: outside, device: 'eth0', addresses: [`${NEIGHBOUR}/24`, `${ATTACKER}/24`, 'fd77::2/64'] },
+  );
+}
+
+const attached = (): boolean => lab.ip(['link', 'show', 'eth0'], host).includes('prog/xdp');
+const filters = async (): Promise<string> => (await host.run(['tc', 'filter', 'show', 'dev', 'eth0', 'ingress'], { mayFail: true })).stdout;
+const reaches = async (source: string): Promise<boolean> =>
+  (await outside.run(['ping', '-c1', '-W1', '-I', source, '10.77.0.1'], { mayFail: true })).code === 0;
+
+/** A full handshake with the trap on port 22, as nmap's connect scan does it: reset at once. */
+async function touchTrap(): Promise<void> {
+  await outside.run(['nmap', '-n', '-Pn', '-sT', '-p', '22', '-S', ATTACKER, '-e', 'eth0', '10.77.0.1'], { mayFail: true });
+  await outside.run(['python3', '-c', `import socket\ns=socket.create_connection(('10.77.0.1',22),2,('${ATTACKER}',0))\nprint(s.recv(100))`], {
+    mayFail: true,
+  });
+}
+
+async function banAttacker(): Promise<void> {
+  expect(await reaches(ATTACKER)).toBe(true);
+  await touchTrap();
+  await eventually('the attacker is dropped', async () => !(await reaches(ATTACKER)));
+  expect(await reaches(NEIGHBOUR)).toBe(true);
+}
+
+describe('a running enforcer', () => {
+  test('guards through a daemon without any capability', async () => {
+    const running = enforcer.run();
+    await running.ready();
+    expect(attached()).toBe(true);
+    expect(await filters()).toContain('hm_steer');
+    const daemon = running.daemonPid() ?? 0;
+    for (const pid of [daemon, ...childrenOf(daemon)]) {
+      const status = readFileSync(`/proc/${pid}/status`, 'latin1');
+      for (const set of ['CapInh', 'CapPrm', 'CapEff', 'CapBnd', 'CapAmb']) expect(status).toMatch(new RegExp(`^${set}:\\s0{16}$`, 'm'));
+      expect(status).toMatch(/^NoNewPrivs:\s1$/m);
+    }
+    expect(readFileSync('/proc/sys/kernel/unprivileged_bpf_disabled', 'utf8').trim()).toBe('1');
+    await banAttacker();
+  });
+
+  test('is one for an instance: a second start is refused and says who runs', async () => {
+    const running = enforcer.run();
+    await running.ready();
+    const second = await enforcer.honeymesh(['run'], { mayFail: true });
+    expect(second.code).toBe(1);
+    expect(second.stderr).toContain(`runs already (process ${running.pid})`);
+  });
+
+  test('starts its daemon again when that is killed, and no packet of a banned source gets through meanwhile', async () => {
+    const running = enforcer.run();
+    await running.ready();
+    await banAttacker();
+    const daemon = running.daemonPid() ?? 0;
+    const traps = childrenOf(daemon);
+    process.kill(daemon, 'SIGKILL');
+    expect(await reaches(ATTACKER)).toBe(false);
+    await eventually('another daemon runs', () => (running.daemonPid() ?? daemon) !== daemon);
+    await eventually('its traps run', () => childrenOf(running.daemonPid() ?? 0).length > 0);
+    for (const pid of traps) expect(lives(pid)).toBe(false);
+    expect(await reaches(ATTACKER)).toBe(false);
+    expect(attached()).toBe(true);
+  });
+});
+
+describe('what leaves enforcement on', () => {
+  test('SIGTERM: the daemon ends in order, the kernel goes on', async () => {
+    const running = enforcer.run();
+    await running.ready();
+    await banAttacker();
+    const daemon = running.daemonPid() ?? 0;
+    running.child.kill('SIGTERM');
+    expect(await running.ended).toEqual({ code: 0, signal: null });
+    expect(lives(daemon)).toBe(false);
+    expect(attached()).toBe(true);
+    expect(await reaches(ATTACKER)).toBe(false);
+    expect(await reaches(NEIGHBOUR)).toBe(true);
+  });
+
+  test('the order to stop', async () => {
+    const running = enforcer.run();
+    await running.ready();
+    await enforcer.honeymesh(['stop']);
+    expect(await running.ended).toEqual({ code: 0, signal: null });
+    expect(attached()).toBe(true);
+  });
+
+  test('kill -9 of the launcher: daemon and traps go with it, the kernel goes on, and the next start takes over without a gap', async () => {
+    const running = enforcer.run();
+    await running.ready();
+    await banAttacker();
+    const daemon = running.daemonPid() ?? 0;
+    const below = [daemon, ...childrenOf(daemon)];
+    running.child.kill('SIGKILL');
+    await running.ended;
+    await eventually('nothing of it runs', () => below.every(pid => !lives(pid)));
+    expect(await reaches(ATTACKER)).toBe(false);
+
+    const pings = outside.run(['ping', '-i', '0.05', '-c', '120', '-W1', '-I', ATTACKER, '10.77.0.1'], { mayFail: true });
+    const again = enforcer.run();
+    await again.ready();
+    expect((await pings).stdout).toContain(' 0 received');
+    expect((await enforcer.json<{ target: string }[]>(['bans', 'list'])).map(ban => ban.target)).toContain(`${ATTACKER}/32`);
+  });
+});
+
+describe('what takes it off', () => {
+  test('SIGINT: everything, and it says so', async () => {
+    const running = enforcer.run();
+    await running.ready();
+    await banAttacker();
+    running.child.kill('SIGINT');
+    expect(await running.ended).toEqual({ code: 0, signal: null });
+    expect(running.output()).toContain('took the packet filter off eth0');
+    expect(attached()).toBe(false);
+    expect(await filters()).toBe('');
+    expect(existsSync(enforcer.paths.pins)).toBe(false);
+    expect(await reaches(ATTACKER)).toBe(true);
+  });
+
+  test('unload: of a running enforcer, of what a killed one left, and of nothing', async () => {
+    const running = enforcer.run();
+    await running.ready();
+    expect((await enforcer.honeymesh(['unload'])).stdout).toMatch(/ended the running enforcer[\s\S]*took the packet filter off eth0/);
+    expect(await running.ended).toEqual({ code: 0, signal: null });
+    expect(attached()).toBe(false);
+
+    const again = enforcer.run();
+    await again.ready();
+    again.child.kill('SIGKILL');
+    await again.ended;
+    expect(attached()).toBe(true);
+    expect((await enforcer.honeymesh(['unload'])).stdout).toContain('took the packet filter off eth0');
+    expect(attached()).toBe(false);
+    expect((await enforcer.honeymesh(['unload'])).stdout).toBe('nothing was loaded\n');
+  });
+});
+
+describe('what somebody takes away is put back', () => {
+  test('an interface that vanished and came again is guarded again, and status said so meanwhile', async () => {
+    const running = enforcer.run();
+    await running.ready();
+    await banAttacker();
+    lab.ip(['link', 'delete', 'eth0'], host);
+    await eventually('it is degraded', async () =>
+      (await enforcer.json<{ degraded: { why: string }[] }>(['status'])).degraded.some(one => one.why.includes('eth0 is not guarded')),
+    );
+    link();
+    await eventually('it is attached', attached);
+    await eventually('it has recovered', async () =>
+      (await enforcer.json<{ degraded: { why: string }[] }>(['status'])).degraded.every(one => !one.why.includes('eth0')),
+    );
+    expect(await reaches(ATTACKER)).toBe(false);
+    expect(await reaches(NEIGHBOUR)).toBe(true);
+  });
+
+  test('pins whose file system was unmounted are made again, and nothing is detached', async () => {
+    // In a mount namespace of its own: the machine's bpffs is everybody's.
+    const running = enforcer.run(['unshare', '--mount', '--propagation', 'private']);
+    await running.ready();
+    await banAttacker();
+    const inside = ['nsenter', '--mount', `--target=${running.pid}`, '--'];
+    await host.run([...inside, 'umount', '--lazy', '/sys/fs/bpf']);
+    expect(attached()).toBe(true);
+    const pinned = async (): Promise<boolean> =>
+      (await host.run([...inside, 'test', '-e', `${enforcer.paths.pins}/links/xdp_eth0`], { mayFail: true })).code === 0;
+    await eventually('it is pinned again', pinned);
+    expect(await reaches(ATTACKER)).toBe(false);
+    running.child.kill('SIGKILL');
+    await running.ended;
+  });
+});
