@@ -16,7 +16,6 @@ import {
   type Packet,
   payload,
   raw,
-  syn,
   type Tag,
   tcp,
   udp,
@@ -191,4 +190,4 @@ describe('truncation', () => {
       else expect([length, ban, plain.verdict]).toEqual([length, 'drop-ban', 'drop-malformed']);
     }
   });
-
+});
