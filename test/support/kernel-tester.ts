@@ -64,6 +64,8 @@ export interface KernelTester {
   /** Events since the last call, ban events first. */
   events(): readonly KernelEvent[];
   stats(): KernelStats;
+  /** Stops listening for `events`, for tests that read the rings themselves. */
+  deafen(): void;
   /** Empties every map but the configuration, and forgets events. */
   reset(): void;
   close(): void;
@@ -148,6 +150,7 @@ export function createKernelTester(options: TesterOptions = {}): KernelTester {
       while (ring.drain() > 0);
       return heard.splice(0);
     },
+    deafen: () => ring.stop(),
     stats: () => decodeStats(at => rows()[at] ?? NO_COUNT),
     reset() {
       for (const name of ['ban4', 'ban6', 'ban6x', 'own', 'trackers', 'watch', 'shuns', 'proven', 'flows_out'] as const) empty(maps[name]);
