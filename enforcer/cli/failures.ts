@@ -25,7 +25,7 @@ export function failureText(error: unknown): string {
     return `${lines('honeymesh: ', error.message)}${detail}`;
   }
   const stack = error instanceof Error ? (error.stack ?? error.message) : String(error);
-  return lines('honeymesh: this is a bug: ', stack) + lines('fix: ', 'please report it with the output of "honeymesh doctor -o json"');
+  return `honeymesh: this is a bug: ${lines('', stack)}${lines('fix: ', 'please report it with the output of "honeymesh doctor -o json"')}`;
 }
 
 /** Several problems are several lines; nothing else in a message may break one. */

@@ -20,7 +20,10 @@ const escaped = (character: string): string => `\\u${character.charCodeAt(0).toS
 export const printable = (text: string): string => text.replace(UNPRINTABLE, escaped);
 
 /** JSON that is safe in a terminal: what JSON.stringify leaves as it is but a terminal acts on is escaped too. */
-export const json = (value: unknown, indent = 2): string => JSON.stringify(value, null, indent).replace(UNPRINTABLE_IN_JSON, escaped);
+export const json = (value: unknown, indent = 2): string => safeJson(JSON.stringify(value, null, indent));
+
+/** JSON text with the same meaning and nothing that a terminal acts on: such characters stand only inside its strings. */
+export const safeJson = (text: string): string => text.replace(UNPRINTABLE_IN_JSON, escaped);
 
 export interface Column<Row> {
   readonly title: string;

@@ -44,10 +44,13 @@ export function oneOf<const Words extends readonly [string, ...string[]]>(words:
     .meta({ description: about });
 }
 
-export const prefix = z.string({ error: issue => bad(issue.input, 'an address or prefix such as 198.51.100.0/24') }).transform((text, context): Prefix => {
-  const read = parsePrefix(text.trim());
-  return read.ok ? read.value : refuse(context, prefixProblem(text.trim(), read.why));
-});
+export const prefix = z
+  .string({ error: issue => bad(issue.input, 'an address or prefix such as 198.51.100.0/24') })
+  .meta({ title: 'address or prefix' })
+  .transform((text, context): Prefix => {
+    const read = parsePrefix(text.trim());
+    return read.ok ? read.value : refuse(context, prefixProblem(text.trim(), read.why));
+  });
 
 export function prefixes(standard: readonly string[], max: number, about: string) {
   return list(prefix, 'a list of prefixes such as [198.51.100.0/24]', max)
@@ -64,7 +67,8 @@ export const interfaceName = z
   .string({ error: issue => bad(issue.input, 'the name of a network interface such as eth0') })
   .regex(/^(?!\.{1,2}$)[^\s/:]{1,15}$/, {
     error: issue => bad(issue.input, 'the name of a network interface such as eth0 (at most 15 characters, no blank, / or :)'),
-  });
+  })
+  .meta({ title: 'interface name' });
 
 const PORT_FORM = 'a port from 1 to 65535';
 export const port = z
@@ -83,7 +87,7 @@ const RANGE = /^(\d{1,5})(?:-(\d{1,5}))?(?:\/(tcp|udp))?$/;
 
 /** `8080`, `53/udp`, `8000-8100`, `8000-8100/udp`; TCP where it does not say. */
 export const portRange = z
-  .union([z.int().min(1).max(65_535), z.string().regex(RANGE)], { error: issue => bad(issue.input, RANGE_FORM) })
+  .union([z.int().min(1).max(65_535), z.string().regex(RANGE).meta({ title: '`53/udp`, `8000-8100`' })], { error: issue => bad(issue.input, RANGE_FORM) })
   .transform((written, context): PortRange => {
     const match = RANGE.exec(String(written));
     const low = Number(match?.[1]);

@@ -1,18 +1,11 @@
 /** `honeymesh doctor`: looks at the machine and says what keeps the enforcer from working. Needs no daemon. */
 import type { Command } from 'commander';
+import type { Finding } from '../../health/doctor.ts';
 import { asError, type Context, readConfig, show } from '../context.ts';
 import { EXIT } from '../failures.ts';
 import { outputOption } from '../options.ts';
 import { printable } from '../terminal.ts';
 import { addOverrides } from './run.ts';
-
-interface Check {
-  readonly what: string;
-  /** null: cannot be told here. */
-  readonly ok: boolean | null;
-  readonly why: string;
-  readonly fix: string | null;
-}
 
 export function addDoctor(program: Command, context: Context): void {
   addOverrides(program.command('doctor'))
@@ -26,7 +19,7 @@ export function addDoctor(program: Command, context: Context): void {
     });
 }
 
-async function examination(command: Command, context: Context): Promise<readonly Check[]> {
+async function examination(command: Command, context: Context): Promise<readonly Finding[]> {
   const loaded = await readConfig(command, context);
   const { examine } = await import('../../health/doctor.ts');
   if (loaded.ok) {
@@ -44,8 +37,8 @@ async function examination(command: Command, context: Context): Promise<readonly
   ];
 }
 
-function doctorText(checks: readonly Check[], { terminal }: Context): string {
-  const mark = ({ ok }: Check): string => {
+function doctorText(checks: readonly Finding[], { terminal }: Context): string {
+  const mark = ({ ok }: Finding): string => {
     const [word, colour] = ok === true ? ['ok  ', '32'] : ok === false ? ['FAIL', '31'] : ['?   ', '33'];
     return terminal.colours ? `\u001b[${colour}m${word}\u001b[0m` : word;
   };

@@ -1,14 +1,16 @@
 /** `honeymesh events list|export|verify`. */
 import type { Command } from 'commander';
-import type { EventRow, Operations } from '../../control/operations.ts';
-import { readInstant, readKinds, readTarget, readWhole } from '../arguments.ts';
+import type { EventRow } from '../../control/operations.ts';
+import { readWhole } from '../arguments.ts';
 import { type Context, instanceOf, show, withDaemon } from '../context.ts';
+import { addFilters, type Filters, newestFirst, readFilters } from '../event-queries.ts';
+import { eventsText } from '../event-text.ts';
 import { EXIT } from '../failures.ts';
-import { collect, outputOption } from '../options.ts';
-import { pairs, printable, table } from '../terminal.ts';
+import { outputOption } from '../options.ts';
+import { pairs } from '../terminal.ts';
+import { addExport } from './export.ts';
 
 const EVENT_JSON = '{id, at, kind, source|null, port|null, protocol|null, tier|null, reasons: [], techniques: ["T1046"], origin|null, summary}';
-const PAGE = 5_000;
 const MOST_LISTED = 1_000_000;
 
 export function addEvents(program: Command, context: Context): void {
@@ -27,7 +29,7 @@ export function addEvents(program: Command, context: Context): void {
         for await (const page of newestFirst(daemon, query, most)) found.push(...page);
         return found;
       });
-      show(command, context, rows, list => (list.length === 0 ? 'no events\n' : eventsText(list, context)));
+      show(command, context, rows, list => (list.length === 0 ? 'no events\n' : eventsText(list, context.terminal)));
     });
 
   addExport(addFilters(events.command('export')), context);
@@ -60,78 +62,3 @@ export function addEvents(program: Command, context: Context): void {
       if (!found.ok) context.exitWith(EXIT.failed);
     });
 }
-
-export interface Filters {
-  readonly kind?: readonly string[];
-  readonly source?: string;
-  readonly since?: string;
-  readonly until?: string;
-  readonly port?: string;
-}
-
-type Query = Parameters<Operations['listEvents']>[0];
-
-export function addFilters(command: Command): Command {
-  return command
-    .option('--kind <kind>', 'only of this kind; may be given several times, or several with commas', collect)
-    .option('--source <target>', 'only from this address, or from inside this prefix')
-    .option('--since <time>', 'not before: RFC 3339, or a time back from now such as 24h')
-    .option('--until <time>', 'not after: RFC 3339, or a time back from now such as 24h')
-    .option('--port <port>', 'only about this port');
-}
-
-export function readFilters({ kind, source, since, until, port }: Filters, { now }: Context): Query {
-  return {
-    ...(kind === undefined ? {} : { kinds: readKinds(kind) }),
-    ...(source === undefined ? {} : { source: readTarget(source) }),
-    ...(since === undefined ? {} : { since: readInstant(since, now()) }),
-    ...(until === undefined ? {} : { until: readInstant(until, now()) }),
-    ...(port === undefined ? {} : { port: readWhole(port, { min: 0, max: 65_535, what: 'port' }) }),
-  };
-}
-
-async function* newestFirst(daemon: Pick<Operations, 'listEvents'>, query: Query, most: number): AsyncGenerator<readonly EventRow[]> {
-  let beforeId: number | undefined;
-  for (let left = most; left > 0; ) {
-    const asked = Math.min(left, PAGE);
-    const page = await daemon.listEvents({ ...query, ...(beforeId === undefined ? {} : { beforeId }), limit: asked });
-    if (page.length > 0) yield page;
-    if (page.length < asked) return;
-    left -= page.length;
-    beforeId = page.at(-1)?.id;
-  }
-}
-
-/** All that match, oldest first, page by page: an export never holds the whole log. */
-export async function* oldestFirst(daemon: Pick<Operations, 'listEvents'>, query: Query): AsyncGenerator<readonly EventRow[]> {
-  let afterId = 0;
-  for (;;) {
-    const page = await daemon.listEvents({ ...query, afterId, ascending: true, limit: PAGE });
-    if (page.length > 0) yield page;
-    if (page.length < PAGE) return;
-    afterId = page.at(-1)?.id ?? afterId;
-  }
-}
-
-const portText = ({ port, protocol }: EventRow): string => (port === null ? (protocol ?? '') : `${port}${protocol === null ? '' : `/${protocol}`}`);
-
-export function eventsText(rows: readonly EventRow[], { terminal }: Pick<Context, 'terminal'>): string {
-  return table(
-    rows,
-    [
-      { title: 'ID', of: row => String(row.id), right: true },
-      { title: 'AT', of: row => row.at },
-      { title: 'KIND', of: row => `${row.kind}${row.wouldBan === true ? ' (would ban)' : ''}` },
-      { title: 'SOURCE', of: row => row.source ?? '' },
-      { title: 'PORT', of: portText },
-      { title: 'TIER', of: row => row.tier ?? '' },
-      { title: 'REASONS', of: row => row.reasons.join(',') },
-      { title: 'SUMMARY', of: row => row.summary },
-    ],
-    terminal,
-  );
-}
-
-/** One event on one line, for `tail`. */
-export const eventLine = (row: EventRow): string =>
-  printable([row.at, row.kind, row.source ?? '-', portText(row) || '-', row.tier ?? '-', row.summary].join('  '));

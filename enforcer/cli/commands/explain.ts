@@ -3,9 +3,9 @@ import type { Command } from 'commander';
 import type { ExplainReport } from '../../control/operations.ts';
 import { readAddress } from '../arguments.ts';
 import { type Context, show, withDaemon } from '../context.ts';
+import { eventsText } from '../event-text.ts';
 import { outputOption } from '../options.ts';
 import { json, pairs, printable } from '../terminal.ts';
-import { eventsText } from './events.ts';
 
 export function addExplain(program: Command, context: Context): void {
   program
@@ -43,6 +43,6 @@ function explainText(report: ExplainReport, context: Context): string {
       ['  shared', `${report.sharable.yes ? 'yes' : 'no'}: ${report.sharable.why}`],
     ]),
     report.steps.length === 0 ? '' : `\nHow it came to this:\n${pairs(report.steps.map(({ at, what }) => [`  ${at ?? '-'}`, what] as const))}`,
-    report.events.length === 0 ? '' : `\nEvents:\n${eventsText(report.events, context)}`,
+    report.events.length === 0 ? '' : `\nEvents:\n${eventsText(report.events, context.terminal)}`,
   ].join('');
 }

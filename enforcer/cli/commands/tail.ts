@@ -1,9 +1,9 @@
 /** `honeymesh tail`: events as they happen. */
 import type { Command } from 'commander';
 import { type Context, withDaemon } from '../context.ts';
+import { eventLine } from '../event-text.ts';
 import { outputOption } from '../options.ts';
 import { json } from '../terminal.ts';
-import { eventLine } from './events.ts';
 
 export function addTail(program: Command, context: Context): void {
   program
