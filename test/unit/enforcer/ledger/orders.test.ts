@@ -191,6 +191,7 @@ describe('the allow-list', () => {
   test('of two causes the one that would cut us off is shown', () => {
     const ledger = ledgerWith();
     autoAllow(ledger, [entry('192.0.2.1/32', 'config'), entry('192.0.2.1/32', 'gateway')]);
+    allow(ledger, '192.0.2.1/32');
     expect(ledger.allowed()).toMatchObject([{ cause: 'gateway' }]);
   });
 });

@@ -98,6 +98,7 @@ describe('repeat offenders', () => {
     tick(ledger, later(5 * HOUR_MS));
     see(ledger, ATTACKER, 'E1', later(5 * HOUR_MS));
     expect(ledger.banOn(TARGET, later(5 * HOUR_MS))?.offences).toBe(2);
+    expect(ledger.offence(TARGET)).toBeNull(); // while the ban is in force it keeps the count
     lift(ledger, TARGET, later(6 * HOUR_MS));
     expect(ledger.offence(TARGET)?.count).toBe(1);
   });
