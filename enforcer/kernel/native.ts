@@ -56,6 +56,14 @@ export interface LoadedProgram {
   readonly fd: number;
 }
 
+export interface ProgramInfo {
+  readonly id: number;
+  readonly type: number;
+  /** At most 15 characters. */
+  readonly name: string;
+  readonly mapIds: readonly number[];
+}
+
 export interface StructLayout {
   readonly size: number;
   readonly fields: readonly { readonly name: string; readonly offset: number; readonly size: number }[];
@@ -105,8 +113,8 @@ export interface Addon {
   interfaceIndex(name: string): number;
   linkInfo(linkFd: number): { readonly type: number; readonly id: number; readonly programId: number; readonly ifindex: number } | number;
   queryXdp(ifindex: number): { readonly programId: number; readonly mode: number } | number;
-  programInfo(programFd: number): { readonly id: number; readonly type: number; readonly name: string } | number;
-  programById(id: number): { readonly id: number; readonly type: number; readonly name: string } | number;
+  programInfo(programFd: number): ProgramInfo | number;
+  programById(id: number): ProgramInfo | number;
   makeClsact(ifindex: number): number;
   removeClsact(ifindex: number): number;
   attachTc(ifindex: number, egress: boolean, programFd: number, handle: number, priority: number): number;

@@ -3,7 +3,7 @@ import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { LoadedKernel } from './loader.ts';
 import { addon, errnoText } from './native.ts';
-import { linkPath, programsFolder, unpin } from './pins.ts';
+import { linkPath, unpin } from './pins.ts';
 
 /** "HM": a fixed place, so that a filter of ours is found again by whoever comes next. */
 const HANDLE = 0x484d;
@@ -34,9 +34,9 @@ export function detachFilters(pinDirectory: string, name: string): string | unde
   const ifindex = addon().interfaceIndex(name);
   let left: string | undefined;
   if (ifindex > 0) {
-    for (const { egress, program } of DIRECTIONS) {
+    for (const { egress } of DIRECTIONS) {
       const there = addon().queryTc(ifindex, egress, HANDLE, PRIORITY);
-      if (there <= 0 || !isOurs(pinDirectory, program, there)) continue;
+      if (there <= 0 || !isOurs(pinDirectory, there)) continue;
       const result = addon().detachTc(ifindex, egress, HANDLE, PRIORITY);
       if (result < 0) left = `the ${egress ? 'egress' : 'ingress'} filter on ${name} stays: ${errnoText(result)}`;
     }
@@ -51,13 +51,14 @@ export function detachFilters(pinDirectory: string, name: string): string | unde
   return left;
 }
 
-/** Two instances may guard interfaces of one name in different network namespaces: the pinned program tells ours. */
-function isOurs(pinDirectory: string, program: string, id: number): boolean {
-  const fd = addon().openPin(join(programsFolder(pinDirectory), program));
-  if (fd < 0) return programNameOf(id)?.startsWith('hm_') === true;
-  const info = addon().programInfo(fd);
+/** Two instances may guard interfaces of one name in different network namespaces: ours is the program that works on our maps. */
+function isOurs(pinDirectory: string, programId: number): boolean {
+  const fd = addon().openPin(join(pinDirectory, 'config'));
+  if (fd < 0) return false;
+  const map = addon().mapInfo(fd);
   addon().closeFd(fd);
-  return typeof info !== 'number' && info.id === id;
+  const program = addon().programById(programId);
+  return typeof map !== 'number' && typeof program !== 'number' && program.mapIds.includes(map.id);
 }
 
 function strangerAt(ifindex: number, egress: boolean): string | undefined {

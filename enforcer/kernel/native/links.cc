@@ -78,8 +78,11 @@ Napi::Value query_xdp(Call info)
 
 Napi::Value program_value(Napi::Env env, int fd)
 {
+	uint32_t map_ids[64] = {};
 	struct bpf_prog_info program = {};
 	uint32_t length = sizeof(program);
+	program.nr_map_ids = sizeof(map_ids) / sizeof(map_ids[0]);
+	program.map_ids = reinterpret_cast<uintptr_t>(map_ids);
 	int error = bpf_obj_get_info_by_fd(fd, &program, &length);
 	if (error != 0)
 		return number(env, result_of(error));
@@ -87,10 +90,14 @@ Napi::Value program_value(Napi::Env env, int fd)
 	result.Set("id", number(env, program.id));
 	result.Set("type", number(env, program.type));
 	result.Set("name", Napi::String::New(env, program.name));
+	auto ids = Napi::Array::New(env);
+	for (uint32_t at = 0; at < program.nr_map_ids && at < sizeof(map_ids) / sizeof(map_ids[0]); at++)
+		ids.Set(at, number(env, map_ids[at]));
+	result.Set("mapIds", ids);
 	return result;
 }
 
-/* (programFd) -> { id, type, name } or -errno; the name is cut to 15 characters by the kernel */
+/* (programFd) -> { id, type, name, mapIds } or -errno; the name is cut to 15 characters by the kernel */
 Napi::Value program_info(Call info) { return program_value(info.Env(), int_at(info, 0)); }
 
 /* (id): needs CAP_SYS_ADMIN */

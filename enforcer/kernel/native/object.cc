@@ -51,7 +51,6 @@ Napi::Value load(Call info)
 	uint32_t xdp_flags = uint_at(info, 3);
 
 	said = &log;
-	libbpf_set_print(hear);
 	bpf_object *object = bpf_object__open_file(path.c_str(), nullptr);
 	int error = object == nullptr ? -errno : 0;
 	for (uint32_t at = 0; error == 0 && at < sizes.Length(); at++) {
@@ -110,7 +109,6 @@ Napi::Value object_maps(Call info)
 	Napi::Env env = info.Env();
 	std::string log;
 	said = &log;
-	libbpf_set_print(hear);
 	bpf_object *object = bpf_object__open_file(text_at(info, 0).c_str(), nullptr);
 	int error = object == nullptr ? -errno : 0;
 	said = nullptr;
@@ -168,6 +166,7 @@ Napi::Value struct_layout(Call info)
 
 void export_objects(Napi::Env env, Napi::Object exports)
 {
+	libbpf_set_print(hear); /* else it writes to stderr by itself */
 	add(env, exports, "load", load);
 	add(env, exports, "objectMaps", object_maps);
 	add(env, exports, "structLayout", struct_layout);
