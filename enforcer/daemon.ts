@@ -3,6 +3,7 @@
  * pipeline between them, what feeds it (kernel, traps, operator), what keeps it current, and the control socket.
  */
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { AllowEntry } from '@honeymesh/intel/bans';
 import type { Degraded, NewEvent } from '@honeymesh/intel/events';
 import { rfc3339, SECOND_MS, type UnixMs, unixMs } from '@honeymesh/intel/time';
@@ -40,6 +41,7 @@ import { VERSION } from './version.ts';
 
 const TICK_MS = SECOND_MS;
 const MACHINE_EVERY_TICKS = 5;
+const TRAPS_UP_MS = 3 * SECOND_MS;
 const LOW_DISK_BYTES = 100 * 2 ** 20;
 
 export interface Daemon {
@@ -92,7 +94,7 @@ export async function startDaemon(channel: LauncherChannel, onStopOrder: () => v
   let traps: TrapSupervisor | undefined;
   const bystanders = createBystanders({ kernel, onLink: () => machine.onLink, own: () => machine.own, now });
   const ledger = createLedger(ledgerPolicyOf(config, kernel.banCapacity()), bystanders, await store.loadLedger());
-  const enforcement = createEnforcement(kernel);
+  const enforcement = createEnforcement(kernel, { allowed: ledger.allowed(), bans: ledger.bans() });
   const degraded = createDegradedBoard((complaint, raised) => {
     if (raised) log.warn(complaint.why, { part: complaint.part, fix: complaint.fix });
     else log.info('recovered', { part: complaint.part, why: complaint.why });
@@ -107,6 +109,7 @@ export async function startDaemon(channel: LauncherChannel, onStopOrder: () => v
   machine.look();
   mend('after a start');
 
+  const trapsUp = Promise.withResolvers<void>();
   traps = createTraps();
   traps?.start();
   kernel.readEvents(events => feed.take(events), over.signal);
@@ -147,6 +150,8 @@ export async function startDaemon(channel: LauncherChannel, onStopOrder: () => v
       return Promise.resolve({ stopping: true });
     },
   };
+  // Who is told that the enforcer is ready may touch a trap at once; one that does not come up is said in status, not waited for.
+  if (traps !== undefined) await Promise.race([trapsUp.promise, sleep(TRAPS_UP_MS)]);
   const control = createControlServer({ socketPath: paths.socket }, { operations });
   await control.start(over.signal);
 
@@ -201,7 +206,10 @@ export async function startDaemon(channel: LauncherChannel, onStopOrder: () => v
       },
       onDown: (why, againInMs) =>
         degraded.raise({ part: 'traps', why, fix: `it is started again in ${againInMs} ms; until then the decoy ports are closed ports` }, 'process'),
-      onUp: () => degraded.clear('traps', 'process'),
+      onUp: () => {
+        trapsUp.resolve();
+        degraded.clear('traps', 'process');
+      },
     });
   }
 

@@ -25,9 +25,15 @@ const kernelBan = (ban: Ban): KernelBan => ({ target: ban.target, tier: ban.tier
 const denyRule = (ban: Ban): KernelRule => ({ ...kernelBan(ban), action: 'deny' });
 const allowRule = (entry: AllowEntry): KernelRule => ({ target: entry.target, action: 'allow', tier: 'operator', reasons: [], expiresAt: null });
 
-export function createEnforcement(kernel: Kernel): Enforcement {
-  const allowed = new Map<Prefix, KernelRule>();
-  const denied = new Map<Prefix, KernelRule>();
+/** What is known already: the first rules that are written must not be without it, or a pinned ban would be gone for a moment. */
+export interface KnownRules {
+  readonly allowed: readonly AllowEntry[];
+  readonly bans: readonly Ban[];
+}
+
+export function createEnforcement(kernel: Kernel, known: KnownRules = { allowed: [], bans: [] }): Enforcement {
+  const allowed = new Map<Prefix, KernelRule>(known.allowed.map(entry => [entry.target, allowRule(entry)]));
+  const denied = new Map<Prefix, KernelRule>(known.bans.filter(ban => !fitsBanMaps(ban.target)).map(ban => [ban.target, denyRule(ban)]));
   const refused = new Map<Prefix, Ban>();
   let rulesRefused = false;
 

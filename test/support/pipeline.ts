@@ -71,7 +71,7 @@ export function createRig({ policy, kernelCapacity, bystanders, snapshot }: Rig 
   const degraded = createDegradedBoard((complaint, raised) => {
     if (raised) complaints.push(complaint);
   });
-  const enforcement = createEnforcement(kernel);
+  const enforcement = createEnforcement(kernel, { allowed: ledger.allowed(), bans: ledger.bans() });
   const enforced: Prefix[] = [];
   const pipeline = createPipeline({ ledger, enforcement, store, degraded, now, onEnforced: target => enforced.push(target) });
   const enforcing = { now: true };

@@ -66,3 +66,12 @@ test('what the kernel has no room for is named', () => {
   expect(reconcile(rig, rig.now()).refused).toHaveLength(1);
   expect(rig.enforcement.unenforced()).toHaveLength(1);
 });
+
+test('a wide ban that is pinned already stays in the kernel through the first orders of a new daemon', async () => {
+  const wide = ban('198.51.100.0/24');
+  const rig = createRig({ snapshot: { bans: [wide], allowed: [], offences: [] } });
+  rig.kernel.setRules([{ ...kernelBan(wide), action: 'deny' }]);
+  const entry = { target: '203.0.113.5/32' as Prefix, cause: 'own', why: 'an address of this host', since: unixMs(START) } as const;
+  await rig.pipeline.order({ kind: 'auto-allow', entries: [entry] });
+  expect(rig.kernel.listRules().map(rule => rule.target)).toContain('198.51.100.0/24');
+});
