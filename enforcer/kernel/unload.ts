@@ -45,7 +45,7 @@ function detachLink(path: string, what: string): readonly string[] {
   const result = addon().linkDetach(fd); // a launcher that holds the link must not keep it on
   addon().closeFd(fd);
   unpin(path);
-  return result === 0 || result === -ERRNO.ENODEV || result === -67 ? [] : [`${what} may stay on: ${errnoText(result)}`];
+  return result === 0 || result === -ERRNO.ENODEV || result === -ERRNO.ENOLINK ? [] : [`${what} may stay on: ${errnoText(result)}`];
 }
 
 const sum = (counts: readonly (number | null)[]): number | null => counts.reduce((all, count) => (all === null || count === null ? null : all + count), 0);
