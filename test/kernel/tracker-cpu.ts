@@ -23,16 +23,19 @@ export interface CpuRound {
   readonly sources: number;
   /** The ports that this CPU sends for the source of an even and of an odd number. */
   readonly ports: readonly [even: readonly number[], odd: readonly number[]];
+  /** How often each packet is sent, within one system call. */
+  readonly repeat?: number;
 }
 
 export interface CpuDone {
   /** By XDP action: 1 drop, 2 pass. */
   readonly drops: number;
-  /** Of how many sources both CPUs began within the same step. */
+  /** Of how many sources the other CPU was there in the same instant. */
   readonly together: number;
 }
 
-const SPINS = 400;
+const SPINS = 2_000;
+const LONGEST_WAIT_MS = 20;
 const SOURCE_AT = 26;
 const PORT_AT = 36;
 
@@ -46,14 +49,17 @@ function pin(): void {
   if (ran.status !== 0) throw new Error(`taskset: ${ran.stderr}`);
 }
 
-/** Waits a moment for the other CPU: it may not be running just now, and then there is nothing to meet. */
+/** Waits for the other CPU, first by looking, so that both go on at the same instant; then asleep, as it may not be running just now. */
 function meet(step: number): boolean {
   Atomics.store(counters, cpu, step);
-  for (let spin = 0; spin < SPINS; spin++) if (Atomics.load(counters, 1 - cpu) >= step) return Atomics.load(counters, 1 - cpu) === step;
+  Atomics.notify(counters, cpu);
+  for (let spin = 0; spin < SPINS; spin++) if (Atomics.load(counters, 1 - cpu) >= step) return true;
+  const there = Atomics.load(counters, 1 - cpu);
+  if (there < step) Atomics.wait(counters, 1 - cpu, there, LONGEST_WAIT_MS);
   return false;
 }
 
-function run({ first, sources, ports }: CpuRound): CpuDone {
+function run({ first, sources, ports, repeat = 1 }: CpuRound): CpuDone {
   const frame = ethernet(ipv4({ from: '10.0.0.1', to: own }, tcp({ to: 1 })));
   let drops = 0;
   let together = 0;
@@ -63,7 +69,7 @@ function run({ first, sources, ports }: CpuRound): CpuDone {
     if (meet(at + 1)) together++;
     for (const port of ports[number & 1] ?? []) {
       frame.set([port >> 8, port & 0xff], PORT_AT);
-      const { errno, retval } = native.testRun(programFd, frame, null, null, null, 1, 0, 0);
+      const { errno, retval } = native.testRun(programFd, frame, null, null, null, repeat, 0, 0);
       if (errno !== 0) throw new Error(`PROG_TEST_RUN: ${errno}`);
       if (retval === 1) drops++;
     }
