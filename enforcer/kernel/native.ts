@@ -19,6 +19,7 @@ export const ERRNO = {
   ENODEV: 19,
   EINVAL: 22,
   ENOSPC: 28,
+  ENOLINK: 67,
   EOPNOTSUPP: 95,
   ENOTSUPP: 524,
 } as const;

@@ -186,7 +186,7 @@ describe('on the real maps', () => {
     const put = (on: KernelTester, count: number): void => {
       for (let at = 0; at < count; at++) {
         const bytes = new Uint8Array(LAYOUTS.hm_shun.size);
-        new DataView(bytes.buffer).setBigUint64(0, on.clock.nowNs() - 1_000_000n, true);
+        new DataView(bytes.buffer).setBigUint64(0, on.clock.nowNs() - 20_000_000n, true);
         expect(on.maps.shuns.put(sourceKey(`203.0.113.${at}` as Address), bytes)).toBe(0);
       }
     };
