@@ -7,7 +7,8 @@ export interface BanLine {
   readonly target: string;
 }
 
-const LONGEST_TARGET = 200;
+/** Longer than any prefix; the rest of a line does not matter. */
+const LONGEST_TARGET = 64;
 
 /** The targets with their lines, in pieces that fit a request. Blank lines and those that start with # or ; are left out. */
 export function banLines(text: string): BanLine[][] {
@@ -17,7 +18,7 @@ export function banLines(text: string): BanLine[][] {
     .replace(/^\ufeff/, '')
     .split('\n')
     .entries()) {
-    const target = /^[^\s,;#]*/.exec(line.slice(0, LONGEST_TARGET).trimStart())?.[0] ?? '';
+    const target = /^[^\s,;#]*/.exec(line.trimStart().slice(0, LONGEST_TARGET))?.[0] ?? '';
     if (target === '') continue;
     chunk.push({ line: at + 1, target });
     if (chunk.length === LINES_PER_IMPORT) {

@@ -94,6 +94,7 @@ export interface Operations {
   addBan(order: { readonly target: string; readonly ttl?: string; readonly note?: string }): Promise<BanRow>;
   dryRunBan(order: { readonly target: string }): Promise<DryRunReport>;
   removeBan(order: { readonly target: string }): Promise<{ readonly removed: readonly string[] }>;
+  /** One target a line; `line` counts from 1 within `lines`. */
   importBans(order: { readonly lines: readonly string[]; readonly ttl?: string; readonly note?: string }): Promise<{
     readonly added: number;
     readonly refused: readonly { readonly line: number; readonly text: string; readonly why: string }[];
@@ -113,6 +114,7 @@ export interface Operations {
     readonly limit?: number;
   }): Promise<readonly EventRow[]>;
   explain(order: { readonly address: string }): Promise<ExplainReport>;
+  /** `off` ends a pause. */
   pause(order: { readonly duration: string }): Promise<{ readonly pausedUntil: string | null }>;
   showConfig(): Promise<Readonly<Record<string, unknown>>>;
   stop(): Promise<{ readonly stopping: true }>;

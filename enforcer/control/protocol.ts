@@ -5,7 +5,7 @@
 import { ERROR_CODES, type ErrorCode, HoneyMeshError } from '../errors.ts';
 
 /** The longest request: an import of some thousand lines. */
-export const LONGEST_REQUEST_BYTES = 1024 * 1024;
+export const LONGEST_REQUEST_BYTES = 4 * 1024 * 1024;
 /** The longest answer: a full ban map of both families, about 250 bytes a row. */
 export const LONGEST_ANSWER_BYTES = 256 * 1024 * 1024;
 /** The CLI splits an import by this, so that a request stays well under its bound. */

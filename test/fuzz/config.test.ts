@@ -120,6 +120,8 @@ describe('a file made to be slow or deep is refused soon', () => {
     ['complex keys', '? '.repeat(size / 2)],
     ['complex keys in a list', '[? '.repeat(size / 3)],
     ['complex keys behind dashes', '- ? '.repeat(size / 4)],
+    ['few complex keys', '? '.repeat(100)],
+    ['few complex keys behind dashes', '- ? '.repeat(300)],
     ['indentation', Array.from({ length: 500 }, (_, at) => `${' '.repeat(at)}a:`).join('\n')],
     ['many keys', Array.from({ length: 9_000 }, (_, at) => `k${at}: 1`).join('\n')],
     ['anchors', '&a '.repeat(size / 3)],
@@ -132,6 +134,6 @@ describe('a file made to be slow or deep is refused soon', () => {
   ])('%s', (_what, text) => {
     const started = performance.now();
     judged(text);
-    expect(performance.now() - started).toBeLessThan(10_000); // seconds would do for a file of root's own; minutes would not
+    expect(performance.now() - started).toBeLessThan(5_000);
   });
 });

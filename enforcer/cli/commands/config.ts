@@ -18,7 +18,7 @@ export function addConfig(program: Command, context: Context): void {
       const { terminal } = context;
       const result = await readConfig(command, context);
       if (!result.ok) context.exitWith(EXIT.usage);
-      const file = result.ok ? result.value.path : (command.optsWithGlobals<{ config?: string }>().config ?? null);
+      const file = result.ok ? result.value.path : (command.optsWithGlobals<{ config?: string }>().config ?? context.environment.HONEYMESH_CONFIG ?? null);
       if (output === 'json') terminal.write(`${json({ ok: result.ok, file, problems: result.ok ? [] : result.problems })}\n`);
       else if (result.ok) terminal.write(`${printable(file ?? 'built-in defaults')}: ok\n`);
       else terminal.writeError(failureText(await asError(result.problems)));

@@ -284,7 +284,8 @@ describe('a hostile client', () => {
     const operations = fakeOperations();
     await serve(operations);
     const lines = await raw('{"id":1,"op":"constructor"}\n{"id":2,"op":"asked"}\n{"id":3,"op":"status"}\n', { count: 3 });
-    expect(lines.map(line => (JSON.parse(line) as { ok: boolean }).ok).sort()).toEqual([false, false, true]);
+    const answers = lines.map(line => JSON.parse(line) as { id: number; ok: boolean; error?: { code: string } }).sort((one, other) => one.id - other.id);
+    expect(answers.map(answer => answer.error?.code ?? answer.ok)).toEqual(['HM_USAGE', 'HM_USAGE', true]);
     expect(operations.asked.map(one => one.op)).toEqual(['status']);
   });
 
