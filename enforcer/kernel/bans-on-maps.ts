@@ -2,7 +2,7 @@
 import { familyOf, networkOf, type Prefix } from '@honeymesh/intel/address';
 import type { UnixMs } from '@honeymesh/intel/time';
 import type { KernelClock } from './clock.ts';
-import { decodeBan, dropsOf, encodeBan, expiresNs, saysTheSame } from './codecs.ts';
+import { decodeBan, dropsOf, encodeBan, expiresNs, isOver, saysTheSame } from './codecs.ts';
 import type { ConfigEntry } from './config-entry.ts';
 import { type BanMapName, banKey, banTarget, sourceOf } from './keys.ts';
 import { CONFIG_FLAG } from './layouts.ts';
@@ -100,12 +100,8 @@ export function bansOnMaps(maps: Readonly<Record<BanMapName, KernelMap>>, config
       const nowNs = clock.toNs(now);
       const gone: Prefix[] = [];
       for (const name of BAN_MAPS) {
-        const keys: Uint8Array[] = [];
-        for (const [key, value] of maps[name].entries()) {
-          if (expiresNs(value) === 0n || expiresNs(value) > nowNs) continue;
-          keys.push(key);
-          gone.push(banTarget(name, key));
-        }
+        const keys = maps[name].keysWhere(isOver(nowNs));
+        for (const key of keys) gone.push(banTarget(name, key));
         if (keys.length > 0) maps[name].removeMany(joined(keys, maps[name].keySize));
       }
       noteExact();

@@ -52,6 +52,14 @@ export function decodeBan(bytes: Uint8Array, clock: KernelClock): HeldState {
 
 /** `expires_ns` and `drops` lie at the same place in hm_ban, hm_rule and hm_shun. */
 export const expiresNs = (value: Uint8Array): bigint => viewOf(value).getBigUint64(BAN.expires_ns[0], true);
+/** For KernelMap.keysWhere: whether a ban or shun was over at `byNs`. Doubles are exact to some ns here, which is finer than any clock. */
+export function isOver(byNs: bigint): (words: Uint32Array, at: number) => boolean {
+  const by = Number(byNs);
+  return (words, at) => {
+    const expires = (words[at + 1] ?? 0) * 2 ** 32 + (words[at] ?? 0);
+    return expires !== 0 && expires <= by;
+  };
+}
 export const dropsOf = (value: Uint8Array): number => Number(viewOf(value).getBigUint64(BAN.drops[0], true));
 
 /** Whether two bans, rules or shuns say the same, whatever was dropped since. */

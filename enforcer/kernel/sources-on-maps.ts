@@ -2,7 +2,7 @@
 import type { Address, Prefix } from '@honeymesh/intel/address';
 import type { UnixMs } from '@honeymesh/intel/time';
 import type { KernelClock } from './clock.ts';
-import { decodeShun, decodeTracker, expiresNs, lastSeenMs, longestShunNs, provenTtlNs, slowWindowNs } from './codecs.ts';
+import { decodeShun, decodeTracker, expiresNs, isOver, lastSeenMs, longestShunNs, provenTtlNs, slowWindowNs } from './codecs.ts';
 import type { ConfigEntry } from './config-entry.ts';
 import { sourceKey, sourceOfKey } from './keys.ts';
 import { CONFIG_FLAG } from './layouts.ts';
@@ -45,10 +45,11 @@ export function sourcesOnMaps(
 
   /** An expired shun stays for as long as the longest one: a source that offends again meanwhile is shunned for longer. */
   const sweepShuns = (nowNs: bigint): void => {
-    const rows = [...maps.shuns.entries()];
-    const keepNs = rows.length > CROWDED * maps.shuns.maxEntries ? 0n : longestShunNs(config.read());
-    const over = rows.filter(([, value]) => expiresNs(value) + keepNs <= nowNs).map(([key]) => key);
-    if (over.length > 0) maps.shuns.removeMany(joined(over, 8));
+    const over = maps.shuns.keysWhere(isOver(nowNs));
+    if (over.length === 0) return;
+    const crowded = maps.shuns.keysWhere(() => true).length > CROWDED * maps.shuns.maxEntries;
+    const gone = crowded ? over : maps.shuns.keysWhere(isOver(nowNs - longestShunNs(config.read())));
+    if (gone.length > 0) maps.shuns.removeMany(joined(gone, 8));
   };
 
   const sweepWatched = (nowNs: bigint): void => {
