@@ -23,11 +23,11 @@ beforeAll(async () => {
   );
   await host.run([
     'nft',
-    'add table ip nat; add chain ip nat pre { type nat hook prerouting priority -100; }; add rule ip nat pre tcp dport 8080 dnat to 10.78.9.9:80',
+    'add table ip nat; add chain ip nat pre { type nat hook prerouting priority -100; }; add rule ip nat pre tcp dport 8080-8083 dnat to 10.78.9.9:80',
   ]);
   enforcer = createEnforcerHost(
     host,
-    'interfaces: [eth0]\nallow: [10.78.0.119]\nservices: { ports: [9000], grace: 0s }\ntraps: { ports: [22, 3306, 8080, 9000] }\nlog: { level: warn }\n',
+    'interfaces: [eth0]\nallow: [10.78.0.119]\nservices: { ports: [9000], grace: 0s }\ntraps: { ports: [22, 3306, 8080, 8081, 8082, 8083, 9000] }\nlog: { level: warn }\n',
   );
   running = enforcer.run();
   await running.ready();
@@ -39,13 +39,14 @@ afterAll(async () => {
 });
 
 /** Connects from a source and returns what came, or how it failed. */
-async function talk(source: string, port: number, { send = '', wait = 0.4, to = HOST } = {}): Promise<string> {
+async function talk(source: string, port: number, { send = '', wait = 0.4, patience = 2, reads = 1, to = HOST } = {}): Promise<string> {
   const script = `
 import socket, time
 try:
-    s = socket.create_connection(('${to}', ${port}), 2, ('${source}', 0))
+    s = socket.create_connection(('${to}', ${port}), ${patience}, ('${source}', 0))
     s.settimeout(${wait})
     s.sendall(${JSON.stringify(send)}.encode())
+    for _ in range(${reads - 1}): s.recv(200)
     print(s.recv(200))
 except Exception as error:
     print(type(error).__name__)`;
@@ -109,12 +110,17 @@ test('an allow-listed source meets the trap and is not banned', async () => {
   expect(await reaches('10.78.0.119')).toBe(true);
 });
 
-test.each([
-  [8080, 'a firewall rule forwards it'],
-  [9000, 'the configuration says that it is served'],
-])('port %i is no trap: %s', async port => {
-  expect(await talk('10.78.0.110', port)).not.toContain("b'");
-  expect(await reaches('10.78.0.110')).toBe(true);
+test('ports that a firewall rule forwards, or that the configuration names, are neither traps nor closed: no client of theirs is a scanner', async () => {
+  const source = '10.78.0.110';
+  for (const port of [8080, 8081, 8082, 8083, 9000]) expect(await talk(source, port, { patience: 0.3 })).not.toContain("b'");
+  expect(await reaches(source)).toBe(true);
+  const events = await enforcer.json<{ source: string }[]>(['events', 'list', '--limit', '1000']);
+  expect(events.filter(event => event.source === source)).toEqual([]);
+  // The same number of ports that nobody serves is a scan.
+  for (const port of [7001, 7002, 7003]) await talk('10.78.0.112', port, { patience: 0.3 });
+  await eventually('it is in the log', async () =>
+    (await enforcer.json<{ source: string; kind: string }[]>(['events', 'list'])).some(event => event.source === '10.78.0.112' && event.kind === 'scan'),
+  );
 });
 
 test('a real service that starts on a trap port gets its clients from the first one on, and can bind though a trap session is open', async () => {
@@ -132,7 +138,8 @@ test('a real service that starts on a trap port gets its clients from the first 
 });
 
 test('a service that binds without SO_REUSEADDR can do so once no session is open: traps leave no TIME-WAIT', async () => {
-  await talk('10.78.0.119', 22);
+  // The client stays: it is the trap's end that closes, and whose TIME-WAIT would stay.
+  expect(await talk('10.78.0.119', 22, { reads: 2, wait: 8 })).toBe('ConnectionResetError');
   await eventually('no session is open', async () => (await enforcer.json<{ traps: { sessions: number } }>(['status'])).traps.sessions === 0);
   expect((await host.run(['ss', '-tanH', 'sport = :22'])).stdout).toBe('');
   (await serve(22, { reuse: false })).kill('SIGKILL');

@@ -120,6 +120,7 @@ describe('what leaves enforcement on', () => {
     await banAttacker();
     const daemon = running.daemonPid() ?? 0;
     const below = [daemon, ...childrenOf(daemon)];
+    process.kill(daemon, 'SIGSTOP'); // not even one that hangs outlives its launcher
     running.child.kill('SIGKILL');
     await running.ended;
     await eventually('nothing of it runs', () => below.every(pid => !lives(pid)));
