@@ -1,6 +1,6 @@
 /**
  * Wall-clock instants and the kernel's CLOCK_MONOTONIC nanoseconds, there and back. The kernel judges by the coarse clock, which lags by a
- * tick (4 ms at most); Node's hrtime is the fine one: an expiry may come true that much late.
+ * tick (4 ms at 250 Hz, 10 ms at 100); Node's hrtime is the fine one: an expiry may come true that much late.
  */
 import { type UnixMs, unixMs } from '@honeymesh/intel/time';
 
