@@ -92,6 +92,37 @@ describe('a running enforcer', () => {
   });
 });
 
+describe('nobody is locked out', () => {
+  test('the session that started it is allowed while its terminal lives, and says why', async () => {
+    const running = enforcer.run(['env', `SSH_CONNECTION=${ATTACKER} 50000 10.77.0.1 22`]);
+    await running.ready();
+    expect(running.output()).toContain(`${ATTACKER}: HoneyMesh was started from there (SSH_CONNECTION)`);
+    const allowed = await enforcer.json<{ target: string; cause: string }[]>(['allow', 'list']);
+    expect(allowed).toContainEqual(expect.objectContaining({ target: `${ATTACKER}/32`, cause: 'session' }));
+    expect(allowed).toContainEqual(expect.objectContaining({ target: '10.77.0.1/32', cause: 'own' }));
+    for (let times = 0; times < 3; times++) await touchTrap();
+    await outside.run(['nmap', '-n', '-Pn', '-sS', '-F', '-S', ATTACKER, '-e', 'eth0', '10.77.0.1'], { mayFail: true });
+    expect(await reaches(ATTACKER)).toBe(true);
+  });
+
+  test('who had a session with a real service when it started is proven, not allowed', async () => {
+    const service = host.start(['python3', '-c', 'import socket,time\nl=socket.create_server(("0.0.0.0",5000))\nkept=[]\nwhile True: kept.append(l.accept())']);
+    const client = outside.start([
+      'python3',
+      '-c',
+      `import socket,time\ntime.sleep(1)\ns=socket.create_connection(('10.77.0.1',5000),2,('${ATTACKER}',0))\ntime.sleep(60)`,
+    ]);
+    await eventually('the session is open', async () => (await host.run(['ss', '-tnH', 'state', 'established', 'sport = :5000'])).stdout.includes(ATTACKER));
+    const running = enforcer.run();
+    await running.ready();
+    const { kernel, allow } = await enforcer.json<{ kernel: { provenAt: unknown }; allow: unknown }>(['explain', ATTACKER]);
+    expect(kernel.provenAt).not.toBeNull();
+    expect(allow).toBeNull();
+    client.kill('SIGKILL');
+    service.kill('SIGKILL');
+  });
+});
+
 describe('what leaves enforcement on', () => {
   test('SIGTERM: the daemon ends in order, the kernel goes on', async () => {
     const running = enforcer.run();
