@@ -1,5 +1,5 @@
 /** The daemon's side: everything on pinned maps, nothing that needs a capability. */
-import { readFileSync } from 'node:fs';
+import { readFileSync, rmSync } from 'node:fs';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { createKernelLab, HOST, type KernelLab } from '#test/support/kernel-lab.ts';
 
@@ -11,7 +11,10 @@ let it: KernelLab;
 beforeEach(() => {
   it = createKernelLab();
 });
-afterEach(() => it[Symbol.dispose]());
+afterEach(() => {
+  it[Symbol.dispose]();
+  rmSync(`/run/hmt-state-${process.pid}`, { recursive: true, force: true });
+});
 
 const stateFile = () => `/run/hmt-state-${process.pid}/attachment.json`;
 const prepare = (owner?: { uid: number; gid: number }) =>

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync } from 'node:fs';
+import { existsSync, mkdirSync, rmdirSync } from 'node:fs';
 import type { Prefix } from '@honeymesh/intel/address';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { addon } from '#enforcer/kernel/native.ts';
@@ -172,6 +172,7 @@ describe('living on', () => {
       { do: 'unload', ...at },
       { do: 'command', command: ['umount', mount] },
     ]);
+    rmdirSync(mount); // fails where it is still mounted
     expect(results.filter(result => !result.ok)).toEqual([]);
     const [, , , , , , repinned, bans, seen, again, attached, unloaded] = results.map(result => (result.ok ? result.value : null));
     expect(repinned).toEqual(expect.arrayContaining(['ban4', 'config', 'hm_xdp', 'xdp_eth0']));
