@@ -8,12 +8,12 @@ import type { InstancePaths } from '../config/paths.ts';
 import type { Config } from '../config/schema.ts';
 import { HoneyMeshError } from '../errors.ts';
 import { readMachine } from '../health/machine.ts';
-import { createSessionWatch } from '../health/sessions.ts';
+import { createSessionWatch, type SessionWatch } from '../health/sessions.ts';
 import { interfaceIndex } from '../kernel/checks.ts';
 import { openPinnedKernel } from '../kernel/pinned.ts';
 import { type Complaints, createComplaints, wordsOf } from './complaints.ts';
 import { createDaemonKeeper, type DaemonKeeper, FIRST_INHERITED_FD } from './daemon-process.ts';
-import { createForwardingReader } from './forwarding.ts';
+import { createForwardingReader, type ForwardingReader } from './forwarding.ts';
 import { loadGuard } from './guard.ts';
 import { closeUnprivilegedBpf, findCgroup2, mountBpffs, prepareFolders, requireBuilt, requireRoot } from './host.ts';
 import { installTrapListeners, openTrapListeners } from './listeners.ts';
@@ -33,6 +33,12 @@ export interface LaunchOptions {
   readonly paths: InstancePaths;
   /** Somebody sits at a terminal. */
   readonly interactive: boolean;
+}
+
+interface BringUpDeps {
+  readonly sessions: SessionWatch;
+  readonly forwarding: ForwardingReader;
+  readonly complaints: Complaints;
 }
 
 /** A second Ctrl-C sooner than this is the same one: a terminal sends it to every process of the group, and npm passes its own on. */
@@ -60,24 +66,9 @@ async function run({ config, configPath, instance, paths, interactive }: LaunchO
     if (message.kind === 'degraded') say(`degraded: ${message.why}; ${message.fix}`);
   });
 
-  // The host.
-  const interfaces = chooseInterfaces(config);
-  const changes = [...closeUnprivilegedBpf(), ...mountBpffs(paths.pins)];
-  const cgroup = findCgroup2();
-  if (cgroup.path !== null) changes.push(...cgroup.said);
-
-  // The kernel part: loaded, told what it must know, and only then attached.
-  const guard = loadGuard({ config, paths, interfaces, cgroupPath: cgroup.path }, complaints);
-  changes.push(...guard.loaded.notes);
-  const listeners = openTraps(config, guard.loaded.maps.trap_listener, complaints);
   const sessions = createSessionWatch({ sshConnection: process.env.SSH_CONNECTION ?? null, terminalLives: parentLives() });
   const forwarding = createForwardingReader();
-  const found = { sessions: sessions.current(unixMs(Date.now())), forwarded: (await forwarding.read()).served, machine: readMachine() };
-  const kernel = openPinnedKernel({ pinDirectory: paths.pins }, { now: () => unixMs(Date.now()) });
-  const allowed = primeKernel(kernel, { config, listeners, ...found }, unixMs(Date.now()));
-  kernel.close();
-  const now = { interfaces: guard.attach(), sessions: found.sessions, forwarded: found.forwarded };
-
+  const { guard, listeners, allowed, changes, now } = await bringUpKernel({ config, paths }, { sessions, forwarding, complaints });
   let greeted = false;
 
   // The daemon, and what only we can look after for it.
@@ -153,6 +144,29 @@ async function run({ config, configPath, instance, paths, interactive }: LaunchO
   if (why === 'interrupted') for (const line of takeOff(paths)) say(line);
   else say('the daemon has ended; the kernel goes on enforcing ("honeymesh unload" takes it off)');
   return 0;
+}
+
+/** The host, then the kernel part: loaded, told what it must know, and only then attached. A first start that fails leaves nothing behind. */
+async function bringUpKernel({ config, paths }: Pick<LaunchOptions, 'config' | 'paths'>, { sessions, forwarding, complaints }: BringUpDeps) {
+  const interfaces = chooseInterfaces(config);
+  const changes = [...closeUnprivilegedBpf(), ...mountBpffs(paths.pins)];
+  const cgroup = findCgroup2();
+  if (cgroup.path !== null) changes.push(...cgroup.said);
+  const guard = loadGuard({ config, paths, interfaces, cgroupPath: cgroup.path }, complaints);
+  changes.push(...guard.loaded.notes);
+  try {
+    const listeners = openTraps(config, guard.loaded.maps.trap_listener, complaints);
+    const found = { sessions: sessions.current(unixMs(Date.now())), forwarded: (await forwarding.read()).served, machine: readMachine() };
+    const kernel = openPinnedKernel({ pinDirectory: paths.pins }, { now: () => unixMs(Date.now()) });
+    const allowed = primeKernel(kernel, { config, listeners, ...found }, unixMs(Date.now()));
+    kernel.close();
+    const now = { interfaces: guard.attach(), sessions: found.sessions, forwarded: found.forwarded };
+    return { guard, listeners, allowed, changes, now };
+  } catch (error) {
+    guard.loaded.close();
+    if (!guard.loaded.reused) takeOff(paths); // what an earlier run left goes on enforcing
+    throw error;
+  }
 }
 
 type End = 'interrupted' | 'terminated' | 'stopped';

@@ -76,6 +76,26 @@ describe('a running enforcer', () => {
     expect(second.stderr).toContain(`runs already (process ${running.pid})`);
   });
 
+  test('leaves an interface alone that another one guards: the second says so and leaves nothing behind', async () => {
+    const running = enforcer.run();
+    await running.ready();
+    const other = createEnforcerHost(host, 'interfaces: [eth0]\n');
+    const refused = await other.honeymesh(['run'], { mayFail: true });
+    expect(refused.code).toBe(1);
+    expect(refused.stderr).toContain('eth0 already carries the XDP program "hm_xdp"');
+    expect(existsSync(other.paths.pins)).toBe(false);
+    expect(attached()).toBe(true);
+    await other.remove();
+  });
+
+  test('names the interface that was meant where the configured one does not exist', async () => {
+    const wrong = createEnforcerHost(host, 'interfaces: [eht0]\n');
+    const refused = await wrong.honeymesh(['run'], { mayFail: true });
+    expect(refused.code).not.toBe(0);
+    expect(refused.stderr).toContain('did you mean eth0?');
+    await wrong.remove();
+  });
+
   test('starts its daemon again when that is killed, and no packet of a banned source gets through meanwhile', async () => {
     const running = enforcer.run();
     await running.ready();
