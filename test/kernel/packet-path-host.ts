@@ -23,6 +23,7 @@ export type HostCommand =
   | { readonly do: 'ban'; readonly address: string | null }
   | { readonly do: 'beat'; readonly agoMs: number }
   | { readonly do: 'send'; readonly to: string; readonly port: number; readonly fromPort: number }
+  | { readonly do: 'serve'; readonly port: number | null }
   | { readonly do: 'tell' };
 
 export interface HostState {
@@ -96,12 +97,13 @@ async function openTrap(ipv6: boolean): Promise<void> {
   mustBe(native.putSocket(map('trap_listener').fd, ipv6 ? 1 : 0, fd), 'HM_MAP', 'trap_listener');
 }
 
-async function openService(): Promise<void> {
+async function openService(port: number): Promise<net.Server> {
   const server = net.createServer(socket => {
     socket.on('error', () => {});
     socket.end('real');
   });
-  await new Promise<void>(resolve => server.listen({ port: SERVED, host: '::' }, resolve));
+  await new Promise<void>(resolve => server.listen({ port, host: '::' }, resolve));
+  return server;
 }
 
 function attach(): void {
@@ -140,6 +142,8 @@ function tell(): HostState {
   };
 }
 
+let extra: net.Server | undefined;
+
 async function obey(command: HostCommand): Promise<HostState | null> {
   switch (command.do) {
     case 'configure':
@@ -163,6 +167,10 @@ async function obey(command: HostCommand): Promise<HostState | null> {
       }
       await new Promise(resolve => datagrams.send('hello', command.port, command.to, resolve));
       return null;
+    case 'serve':
+      await new Promise<void>(resolve => (extra === undefined ? resolve() : extra.close(() => resolve())));
+      extra = command.port === null ? undefined : await openService(command.port);
+      return null;
     case 'tell':
       return tell();
   }
@@ -179,7 +187,7 @@ beat(0);
 attach(); // first: a socket belongs to the cgroup in which it was made
 await openTrap(false);
 await openTrap(true);
-await openService();
+await openService(SERVED);
 console.log(JSON.stringify('ready'));
 for await (const line of createInterface({ input: process.stdin })) console.log(JSON.stringify(await obey(JSON.parse(line) as HostCommand)));
 process.exit(0);

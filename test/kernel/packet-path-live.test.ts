@@ -94,6 +94,26 @@ test('other closed ports answer as the kernel does, and services are theirs', as
   expect(await connect('fd97::2', HOST6, 80)).toBe('real');
 });
 
+test('a service that starts on a trap port is reached at once, and the trap again when it stops', async () => {
+  for (let round = 0; round < 3; round++) {
+    expect(await connect(VISITOR, HOST, 2_323)).toBe('trap 2323');
+    await ask({ do: 'serve', port: 2_323 });
+    expect(await connect(VISITOR, HOST, 2_323)).toBe('real');
+    expect(await connect('fd97::2', HOST6, 2_323)).toBe('real');
+    await ask({ do: 'serve', port: null });
+  }
+});
+
+test('after a service stops, its port is no trap while its grace lasts', async () => {
+  await ask({ do: 'configure', config: { graceMs: 60_000 } });
+  await ask({ do: 'serve', port: 65_000 });
+  expect(await connect(VISITOR, HOST, 65_000)).toBe('real');
+  await ask({ do: 'serve', port: null });
+  expect(await connect(VISITOR, HOST, 65_000)).toBe('ECONNREFUSED');
+  await ask({ do: 'configure', config: { graceMs: 0 } });
+  expect(await connect(VISITOR, HOST, 65_000)).toBe('trap 65000');
+});
+
 test('a connection to a real service proves its source, one to a trap does not', async () => {
   await connect(SCANNER, HOST, 31_337);
   expect((await ask({ do: 'tell' })).proven).not.toContain(`${SCANNER}/32`);

@@ -74,6 +74,7 @@ const wrapped: readonly [name: string, frame: Uint8Array][] = [
   ['hop-by-hop options', ethernet(probe6(options(1, EXTENSION.hopByHop)))],
   ['destination options of 2 KiB', ethernet(probe6(options(1, EXTENSION.destination, 255)))],
   ['routing, AH, mobility, HIP, shim6', ethernet(probe6([extension(EXTENSION.routing), authentication(), ...[135, 139, 140].map(type => extension(type))]))],
+  ['AH, whose length counts in fours', ethernet(probe6([authentication(4)]))],
   ['an atomic fragment', ethernet(probe6([fragmentHeader({ offset: 0, more: false })]))],
   ['10 extension headers', ethernet(probe6(options(10, EXTENSION.destination)))],
   ['10 extension headers and 4 VLAN tags', ethernet(probe6(options(10, EXTENSION.destination)), { tags: tags(4) })],

@@ -72,6 +72,16 @@ describe('bans and prefixes', () => {
     expect(verdictsOf(exact, [syn(SOURCE6, OWN6, A), syn('2001:db8:bad::8', OWN6, A)])).toEqual(['drop-ban', 'pass']);
   });
 
+  test('an IPv6 ban ends by itself, for the /64 and for the address', () => {
+    const scenario = scenarioOf({
+      bans: [
+        { target: '2001:db8:bad::/64', expiresNs: PAST },
+        { target: SOURCE6, expiresNs: PAST },
+      ],
+    });
+    expect(verdictsOf(scenario, [syn(SOURCE6, OWN6, A)])).toEqual(['pass']);
+  });
+
   test('an expired ban of the /64 does not hide one of the address', () => {
     const scenario = scenarioOf({
       bans: [
