@@ -58,7 +58,7 @@ export async function launch(options: LaunchOptions): Promise<number> {
 }
 
 async function run({ config, configPath, instance, paths, interactive }: LaunchOptions): Promise<number> {
-  const ending = listenForTheEnd(() => keeper?.hurry());
+  const ending = listenForTheEnd(interactive, () => keeper?.hurry());
   let keeper: DaemonKeeper | undefined;
   const tell = (message: LauncherMessage): void => keeper?.tell(message);
   const complaints = createComplaints(message => {
@@ -172,7 +172,7 @@ async function bringUpKernel({ config, paths }: Pick<LaunchOptions, 'config' | '
 type End = 'interrupted' | 'terminated' | 'stopped';
 
 /** Signals from the first moment on: one that comes while we start is heeded when we have started. */
-function listenForTheEnd(hurry: () => void): { readonly came: Promise<End>; end(why: End): void } {
+function listenForTheEnd(interactive: boolean, hurry: () => void): { readonly came: Promise<End>; end(why: End): void } {
   let resolve: (why: End) => void = () => {};
   const came = new Promise<End>(done => {
     resolve = done;
@@ -186,7 +186,12 @@ function listenForTheEnd(hurry: () => void): { readonly came: Promise<End>; end(
     } else if (performance.now() - interruptedAtMs > SAME_KEYSTROKE_MS) hurry();
   });
   process.on('SIGTERM', () => resolve('terminated'));
-  process.on('SIGHUP', () => resolve('terminated')); // the terminal is gone: nobody asked for the protection to go with it
+  // The terminal is gone: nobody asked for the protection to go with it. Without one (nohup, a service) there is nothing to heed.
+  process.on('SIGHUP', () => {
+    if (interactive) resolve('terminated');
+  });
+  // Whoever read what we say may be gone too (a closed terminal, a pipe to head). Other commands end then (main.ts); a guard does not.
+  for (const stream of [process.stdout, process.stderr]) stream.removeAllListeners('error').on('error', () => {});
   return { came, end: resolve };
 }
 

@@ -96,6 +96,20 @@ describe('a running enforcer', () => {
     await wrong.remove();
   });
 
+  test('goes on when nobody reads what it says any more, and when a terminal hangs up that it does not have', async () => {
+    const running = enforcer.run();
+    await running.ready();
+    const daemon = running.daemonPid();
+    running.child.stdout?.destroy();
+    running.child.stderr?.destroy();
+    lab.ip(['link', 'delete', 'eth0'], host); // something to complain of
+    await eventually('it is degraded', async () => (await enforcer.json<{ degraded: unknown[] }>(['status'])).degraded.length > 0);
+    running.child.kill('SIGHUP');
+    link();
+    await eventually('it is attached', attached);
+    expect(running.daemonPid()).toBe(daemon);
+  });
+
   test('starts its daemon again when that is killed, and no packet of a banned source gets through meanwhile', async () => {
     const running = enforcer.run();
     await running.ready();
