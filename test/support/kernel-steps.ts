@@ -3,6 +3,9 @@
  * a JSON array. For tests that need another network namespace, or fewer rights, than their own process has.
  */
 import { spawnSync } from 'node:child_process';
+import { chownSync, copyFileSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { basename, join } from 'node:path';
 import { type UnixMs, unixMs } from '@honeymesh/intel/time';
 import { HoneyMeshError } from '#enforcer/errors.ts';
 import { type AttachOptions, attachKernel, kernelAttachment, type LoadedKernel, type LoadOptions, loadKernel, unloadKernel } from '#enforcer/kernel/loader.ts';
@@ -34,6 +37,7 @@ export type StepResult =
 
 const now = (): UnixMs => unixMs(Date.now());
 let loaded: LoadedKernel | undefined;
+let program: string = PARTS.program;
 
 const on = <T>(pinDirectory: string, act: (kernel: Kernel) => T): T => {
   const kernel = openPinnedKernel({ pinDirectory }, { now });
@@ -123,6 +127,7 @@ function take(step: Step): unknown {
     case 'exercise':
       return exercise(step.pinDirectory, step.probe);
     case 'become':
+      bringAlong(step.uid);
       process.setgroups?.([]);
       process.setgid?.(step.uid);
       process.setuid?.(step.uid);
@@ -134,10 +139,20 @@ function take(step: Step): unknown {
       return ran.stdout;
     }
     case 'create-maps': {
-      const made = addon().load(PARTS.program, [], [], 0);
+      const made = addon().load(program, [], [], 0);
       return 'errno' in made ? made.errno : 'made';
     }
   }
+}
+
+/** Another user cannot read a checkout under /root: the addon is loaded before, and the program copied to where that user may read it. */
+function bringAlong(uid: number): void {
+  addon();
+  const folder = mkdtempSync(join(tmpdir(), 'hmt-steps-'));
+  program = join(folder, basename(PARTS.program));
+  copyFileSync(PARTS.program, program);
+  for (const path of [folder, program]) chownSync(path, uid, uid);
+  process.once('exit', () => rmSync(folder, { recursive: true, force: true }));
 }
 
 const results: StepResult[] = [];

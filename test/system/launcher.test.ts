@@ -251,7 +251,8 @@ describe('what somebody takes away is put back', () => {
 
   test('pins whose file system was unmounted are made again, and nothing is detached', async () => {
     // In a mount namespace of its own: the machine's bpffs is everybody's.
-    const running = enforcer.run(['unshare', '--mount', '--propagation', 'private']);
+    // Only /sys is made private: in a chroot / is not a mount point.
+    const running = enforcer.run(['unshare', '--mount', '--propagation', 'unchanged', 'sh', '-c', 'mount --make-rprivate /sys && exec "$@"', '-']);
     await running.ready();
     await banAttacker();
     const inside = ['nsenter', '--mount', `--target=${running.pid}`, '--'];

@@ -37,8 +37,8 @@ test.each([
 });
 
 test('a zombie does not hold a lock', async () => {
-  // The shell's child ends at once; the sleep that the shell becomes never reaps it.
-  const parent = spawn('sh', ['-c', 'true & echo $!; exec sleep 30'], { stdio: ['ignore', 'pipe', 'ignore'] });
+  // The shell's child ends when the shell has become the long sleep, which never reaps it.
+  const parent = spawn('sh', ['-c', 'sleep 0.3 & echo $!; exec sleep 30'], { stdio: ['ignore', 'pipe', 'ignore'] });
   try {
     const pid = Number(await new Promise<string>(resolve => parent.stdout.once('data', chunk => resolve(String(chunk)))));
     for (let tries = 0; tries < 100 && processState(pid) !== undefined; tries++) await new Promise(resolve => setTimeout(resolve, 20));
