@@ -32,7 +32,6 @@ export interface CommitQueueOptions extends BacklogLimits {
 }
 
 export interface CommitQueueDeps {
-  /** Never rejects. */
   readonly write: (batch: NumberedBatch) => Promise<Written>;
   readonly now: () => UnixMs;
 }
@@ -126,12 +125,14 @@ export function createCommitQueue(options: CommitQueueOptions, { write, now }: C
     underWay ??= nextBatch();
     if (underWay === null) return;
     const { batch } = underWay;
-    writing = write(batch).then(written => {
-      writing = null;
-      if (written.ok) succeeded(written.firstId);
-      else if (written.poisoned) poisoned(written.failure);
-      else refused(written.failure);
-    });
+    writing = write(batch)
+      .catch(bug)
+      .then(written => {
+        writing = null;
+        if (written.ok) succeeded(written.firstId);
+        else if (written.poisoned) poisoned(written.failure);
+        else refused(written.failure);
+      });
   }
 
   function nextBatch(): typeof underWay {
@@ -239,3 +240,14 @@ export function createCommitQueue(options: CommitQueueOptions, { write, now }: C
 }
 
 const NO_SOURCE = { kind: 'degraded', source: null, port: null, protocol: null, tier: null, reasons: [], origin: null } as const;
+
+/** A writer that rejects broke its promise: what it was given is given up, for it would break again. */
+const bug = (error: unknown): Written => ({
+  ok: false,
+  failure: {
+    kind: 'bug',
+    why: `the event log failed: ${error instanceof Error ? error.message : String(error)}`,
+    fix: 'this is a bug in HoneyMesh: please report it',
+  },
+  poisoned: true,
+});

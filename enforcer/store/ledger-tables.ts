@@ -87,26 +87,34 @@ export function ledgerWriter(db: Database.Database): LedgerWriter {
 // STRICT refuses 1.5 in an INTEGER column, and with it the whole transaction: times from a division are no reason to lose a ban
 const whole = (value: number): number => Math.trunc(value);
 
-/** What can be read of the ledger, and how many rows could not. With `damaged`, a table that breaks off is read from its other end too. */
+/** Rows that are leapt over at a page that cannot be read, and how often in a row: a page holds about 30 rows. */
+const LEAP_ROWS = 8;
+const MOST_LEAPS = 500;
+
+/** What can be read of the ledger, and how many rows or pages could not. With `damaged`, what lies behind a broken page is read too. */
 export function readLedger(db: Database.Database, { damaged = false } = {}): { readonly ledger: LedgerSnapshot; readonly unreadable: number } {
   let unreadable = 0;
   const read = <T>(table: string, parse: (row: Row) => T | undefined): T[] => {
-    const found = new Map<number, T>();
-    for (const order of ['ASC', 'DESC'] as const) {
+    const found: T[] = [];
+    let after = 0;
+    for (let leaps = 0; leaps < MOST_LEAPS; ) {
       try {
-        for (const row of db.prepare<[], Row>(`SELECT rowid AS row, * FROM ${table} NOT INDEXED ORDER BY rowid ${order}`).iterate()) {
-          if (found.has(Number(row.row))) continue;
+        for (const row of db.prepare<[number], Row>(`SELECT rowid AS row, * FROM ${table} NOT INDEXED WHERE rowid > ? ORDER BY rowid`).iterate(after)) {
+          after = Number(row.row);
+          leaps = 0;
           const value = parse(row);
           if (value === undefined) unreadable++;
-          else found.set(Number(row.row), value);
+          else found.push(value);
         }
         break;
       } catch (error) {
         if (!damaged) throw error;
-        if (order === 'ASC') unreadable++;
+        unreadable++;
+        leaps++;
+        after += LEAP_ROWS;
       }
     }
-    return [...found.values()];
+    return found;
   };
   const ledger = { bans: read('bans', banOf), allowed: read('allowed', allowOf), offences: read('offences', offenceOf) };
   return { ledger, unreadable };

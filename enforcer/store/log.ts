@@ -62,7 +62,8 @@ const SPARE_PAGES = 256;
 export function openLog(options: LogOptions, inherited: readonly LedgerChange[] = []): Log {
   const db = new Database(join(options.directory, LOG_FILE), { timeout: 2_000 });
   try {
-    db.pragma('auto_vacuum = INCREMENTAL'); // takes only in a new file, before its first table
+    // Takes only in a new file, before its first table; in an old one it would write, and an old one may turn out damaged
+    if (Number(db.pragma('schema_version', { simple: true })) === 0) db.pragma('auto_vacuum = INCREMENTAL');
     db.pragma('journal_mode = WAL');
     db.pragma('synchronous = FULL'); // acknowledged means on disk, power cut included
     db.pragma(`journal_size_limit = ${WAL_BYTES}`);

@@ -137,6 +137,7 @@ export interface RawRow {
 
 /** The event of a row, or undefined where the row holds what this program never wrote. Never throws. */
 export function eventOf(row: RawRow): StoredEvent | undefined {
+  if (!hasTypes(row)) return undefined;
   const source = sourceOf(row);
   const target = row.target === null ? null : parsePrefix(row.target);
   const detail = row.detail === null ? null : readObject(row.detail);
@@ -161,6 +162,20 @@ export function eventOf(row: RawRow): StoredEvent | undefined {
     ...(target === null ? {} : { target: target.value }),
     ...(detail === null ? {} : { detail }),
   };
+}
+
+/** STRICT tables keep the types, until somebody edits the file. */
+function hasTypes(row: RawRow): boolean {
+  const numbers: readonly unknown[] = [row.id, row.at, row.reasons];
+  const perhapsNumbers: readonly unknown[] = [row.source_bits, row.port, row.would_ban];
+  const texts: readonly unknown[] = [row.kind, row.summary];
+  const perhapsTexts: readonly unknown[] = [row.protocol, row.tier, row.origin, row.target, row.detail];
+  return (
+    numbers.every(Number.isSafeInteger) &&
+    perhapsNumbers.every(value => value === null || Number.isSafeInteger(value)) &&
+    texts.every(value => typeof value === 'string') &&
+    perhapsTexts.every(value => value === null || typeof value === 'string')
+  );
 }
 
 function sourceOf(row: RawRow): Address | Prefix | null | undefined {
