@@ -34,8 +34,11 @@ beforeAll(async () => {
   await eventually('traps answer', async () => (await talk('10.78.0.119', 22)).includes('SSH-2.0-'));
 });
 afterAll(async () => {
-  await enforcer.remove();
-  lab.remove();
+  try {
+    await enforcer.remove();
+  } finally {
+    lab.remove();
+  }
 });
 
 /** Connects from a source and returns what came, or how it failed. */

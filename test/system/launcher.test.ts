@@ -20,8 +20,11 @@ beforeEach(() => {
   enforcer = createEnforcerHost(host, 'interfaces: [eth0]\nmode: enforce\ntraps: { ports: [22, 3306] }\nlog: { level: warn }\n');
 });
 afterEach(async () => {
-  await enforcer.remove();
-  lab.remove();
+  try {
+    await enforcer.remove();
+  } finally {
+    lab.remove();
+  }
 });
 
 function link(): void {
