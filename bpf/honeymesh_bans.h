@@ -57,16 +57,16 @@ static __always_inline struct hm_rule *find_rule6(const struct hm_config *config
 	return rule && !is_over(rule->expires_ns, packet) ? rule : NULL;
 }
 
-static __always_inline __u32 weigh(const struct hm_config *config, const struct hm_frame *frame, struct hm_packet *packet, struct hm_ban *ban, struct hm_rule *rule)
+static __always_inline __u32 obey_rule(struct hm_rule *rule)
 {
-	if (unlikely(rule)) {
-		if (rule->action == HM_RULE_ALLOW)
-			return HM_PASS_ALLOWED;
-		__sync_fetch_and_add(&rule->drops, 1);
-		return HM_DROP_PREFIX;
-	}
-	if (!ban)
-		return HM_UNDECIDED;
+	if (rule->action == HM_RULE_ALLOW)
+		return HM_PASS_ALLOWED;
+	__sync_fetch_and_add(&rule->drops, 1);
+	return HM_DROP_PREFIX;
+}
+
+static __always_inline __u32 drop_banned(const struct hm_config *config, const struct hm_frame *frame, struct hm_packet *packet, struct hm_ban *ban)
+{
 	if (unlikely(!__sync_fetch_and_add(&ban->drops, 1))) {
 		struct hm_finding finding = { .kind = HM_EVENT_BAN_HIT, .reasons = ban->reasons, .verdict = HM_DROP_BAN };
 
@@ -77,20 +77,30 @@ static __always_inline __u32 weigh(const struct hm_config *config, const struct 
 	return HM_DROP_BAN;
 }
 
-/* Before fragments, extension headers and L4: nothing that follows can hide a banned source. */
+/* Before fragments, extension headers and L4: nothing that follows can hide a banned source. A rule comes first as it wins over a ban. */
 static __always_inline __u32 judge_source(const struct hm_config *config, const struct hm_frame *frame, struct hm_packet *packet)
 {
+	struct hm_rule *rule;
+	struct hm_ban *ban;
+
 	if (likely(!frame->ipv6)) {
 		const struct iphdr *ip = frame->l3;
 
-		return weigh(config, frame, packet, find_ban4(packet, ip->saddr), find_rule4(packet, ip->saddr));
+		rule = find_rule4(packet, ip->saddr);
+		if (unlikely(rule))
+			return obey_rule(rule);
+		ban = find_ban4(packet, ip->saddr);
 	} else {
 		const struct ipv6hdr *ip = frame->l3;
 		union hm_address source;
 
 		__builtin_memcpy(&source, &ip->saddr, sizeof(source));
-		return weigh(config, frame, packet, find_ban6(config, packet, &source), find_rule6(config, packet, &source));
+		rule = find_rule6(config, packet, &source);
+		if (unlikely(rule))
+			return obey_rule(rule);
+		ban = find_ban6(config, packet, &source);
 	}
+	return ban ? drop_banned(config, frame, packet, ban) : HM_UNDECIDED;
 }
 
 /* For egress: whoever is fully banned gets no answer from here, unless an ALLOW rule says so. */

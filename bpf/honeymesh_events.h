@@ -22,6 +22,7 @@ struct hm_finding {
 	__u8 fast;
 	__u8 slow;
 	__u8 verdict;
+	__u16 pad; /* written, as global functions get this: see struct hm_packet */
 };
 
 static __always_inline bool is_proven(const struct hm_config *config, struct hm_packet *packet)

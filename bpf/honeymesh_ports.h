@@ -87,6 +87,14 @@ static __always_inline bool is_tcp_open(const struct hm_frame *frame, const stru
 	return open;
 }
 
+static __always_inline bool is_udp_served(const struct hm_config *config, struct hm_packet *packet)
+{
+	__u32 row = SERVED_UDP + packet->port;
+	const __u64 *served_at = bpf_map_lookup_elem(&served, &row);
+
+	return served_at && in_grace(config, packet, *served_at);
+}
+
 enum hm_udp_state { UDP_CLOSED, UDP_OPEN, UDP_CONNECTED };
 
 static __always_inline enum hm_udp_state udp_state(const struct hm_frame *frame, const struct hm_config *config, struct hm_packet *packet)
@@ -104,7 +112,7 @@ static __always_inline enum hm_udp_state udp_state(const struct hm_frame *frame,
 		bpf_sk_release(socket);
 		return state;
 	}
-	return served_at && in_grace(config, packet, *served_at) ? UDP_OPEN : UDP_CLOSED;
+	return is_udp_served(config, packet) ? UDP_OPEN : UDP_CLOSED;
 }
 
 /* Did this host send to that address (and port) lately? */

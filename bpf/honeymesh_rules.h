@@ -108,6 +108,16 @@ static __always_inline bool is_lan_noise(const struct hm_frame *frame, const str
 	       to == PORT_NETBIOS || to == PORT_SSDP || to == PORT_MDNS;
 }
 
+static __always_inline __u32 judge_open_udp(const struct hm_frame *frame, const struct hm_config *config, struct hm_packet *packet)
+{
+	struct hm_tracker *tracker;
+
+	if (likely(!config->open_udp_per_second))
+		return HM_PASS;
+	tracker = find_tracker(frame, config, packet);
+	return tracker && over_rate(packet, tracker, HM_WINDOW_UDP_OPEN, config->open_udp_per_second) ? HM_DROP_UDP_EXCESS : HM_PASS;
+}
+
 static __always_inline __u32 judge_udp(const struct hm_frame *frame, const struct hm_config *config, struct hm_packet *packet)
 {
 	enum hm_udp_state state;
@@ -115,8 +125,11 @@ static __always_inline __u32 judge_udp(const struct hm_frame *frame, const struc
 	struct hm_shun *shun;
 	__u32 rate;
 
-	if (is_lan_noise(frame, packet) || answers_us(config, packet, IPPROTO_UDP, frame->source_port, packet->port))
+	if (is_lan_noise(frame, packet))
 		return HM_PASS;
+	/* what a service of ours answered looks like a flow of our own: it must not lift the service's limit */
+	if (answers_us(config, packet, IPPROTO_UDP, frame->source_port, packet->port))
+		return likely(!config->open_udp_per_second) || !is_udp_served(config, packet) ? HM_PASS : judge_open_udp(frame, config, packet);
 	state = udp_state(frame, config, packet);
 	if (state == UDP_CONNECTED)
 		return HM_PASS;
@@ -129,12 +142,8 @@ static __always_inline __u32 judge_udp(const struct hm_frame *frame, const struc
 		if (state == UDP_CLOSED)
 			return HM_DROP_POLICED;
 	}
-	if (state == UDP_OPEN) {
-		if (!config->open_udp_per_second)
-			return HM_PASS;
-		tracker = find_tracker(frame, config, packet);
-		return tracker && over_rate(packet, tracker, HM_WINDOW_UDP_OPEN, config->open_udp_per_second) ? HM_DROP_UDP_EXCESS : HM_PASS;
-	}
+	if (state == UDP_OPEN)
+		return judge_open_udp(frame, config, packet);
 	tracker = find_tracker(frame, config, packet);
 	if (!tracker)
 		return HM_PASS;

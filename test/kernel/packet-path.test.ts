@@ -283,6 +283,12 @@ describe('floods', () => {
     expect(verdicts.slice(20)).toEqual(Array.from({ length: 10 }, () => 'drop-udp-excess'));
     expect(events).toEqual([]);
   });
+
+  test('what a service answered does not lift the limit of its port', () => {
+    const flowsOut = [{ protocol: 'udp' as const, remote: SOURCE, remotePort: 40_000, localPort: A, atNs: PAST }];
+    const verdicts = verdictsOf(scenarioOf({ served, flowsOut }, { ...limits, openUdpPerSecond: 20 }), repeated(datagram(SOURCE, OWN, A), 30));
+    expect(verdicts.filter(verdict => verdict === 'drop-udp-excess')).toHaveLength(10);
+  });
 });
 
 const repeated20 = (verdict: string): string[] => Array.from({ length: 20 }, () => verdict);
