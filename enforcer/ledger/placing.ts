@@ -74,11 +74,6 @@ export function createPlacing(deps: WideningDeps): Placing {
     return undefined;
   }
 
-  /** Rules in use once this prefix ban has taken the place of its members. */
-  function rulesWith(wide: Ban): number {
-    return used('rules') + 1 - replacedBy(wide.target, wide.expiresAt, book).filter(ban => roomOf(ban.target) === 'rules').length;
-  }
-
   /** Puts a prefix ban in the place of its members. `widened` saw to it that a rule is free. */
   function placeWide(wide: Ban, because: Sighting | null, now: UnixMs, out: Outbox): void {
     const wider = widened(wide, deps, now);
@@ -87,7 +82,7 @@ export function createPlacing(deps: WideningDeps): Placing {
         placeInstead(wide, wider, because, now, out);
         return;
       }
-      if (rulesWith(wider) < policy.capacity.rules) placeWide(wider, null, now, out);
+      placeWide(wider, null, now, out); // it replaces two rules or more, so there is one for `wide` still
     }
     const replaces = replacedBy(wide.target, wide.expiresAt, book);
     for (const ban of replaces) remove(ban, ban.offences, wide.expiresAt ?? now, out);

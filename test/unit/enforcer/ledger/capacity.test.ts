@@ -214,6 +214,20 @@ describe('prefix bans', () => {
     expect(targets(ledger)).toEqual(['2001:db8:7::/48']);
   });
 
+  test('a /56 that outlasts its /48 stays beside it, even where rules are short', () => {
+    const ledger = ledgerWith({ capacity: { ...POLICY.capacity, rules: 3 } });
+    for (const customer of [1, 2]) for (const net of [1, 2, 3]) see(ledger, `2001:db8:7:${customer}0${net}::1`);
+    for (const net of [1, 2]) see(ledger, `2001:db8:7:30${net}::1`, 'E2');
+    expect(brief(see(ledger, '2001:db8:7:303::1', 'E2'))).toEqual([
+      'aggregate 2001:db8:7::/48 for 2001:db8:7:100::/56 2001:db8:7:200::/56',
+      'aggregate 2001:db8:7:300::/56 for 2001:db8:7:301::/64 2001:db8:7:302::/64',
+    ]);
+    expect(ledger.bans()).toMatchObject([
+      { target: '2001:db8:7::/48', expiresAt: later(8 * HOUR_MS) },
+      { target: '2001:db8:7:300::/56', expiresAt: later(24 * HOUR_MS), tier: 'E2' },
+    ]);
+  });
+
   test('above the watermark half as many neighbours are enough', () => {
     const ledger = ledgerWith({ capacity: { ...POLICY.capacity, ipv4: 10 }, aggregateAt: 6 });
     fill(ledger, [1, 2]);
