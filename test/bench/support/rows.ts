@@ -54,7 +54,8 @@ export function compared({ what, unit, ours, peer, peerName, goal, note }: Compa
 export interface Absence {
   readonly what: string;
   readonly unit: string;
-  readonly ours: number;
+  /** Null where without the peer's tools ours could not be measured either. */
+  readonly ours: number | null;
   readonly peerName: string;
   /** Such as `not installed`, or what it said when it was started. */
   readonly why: string;
@@ -112,7 +113,7 @@ export function report(rows: readonly BenchRow[], { title, jsonPath, write = tex
   for (const note of new Set(rows.flatMap(row => row.note ?? []))) write(`- ${note}\n`);
   const judged = rows.filter(row => row.met !== null);
   const missed = judged.filter(row => row.met === false);
-  write(`${judged.length - missed.length} of ${judged.length} goals met${missed.length === 0 ? '' : `; missed: ${missed.map(row => row.what).join('; ')}`}\n`);
+  write(`${judged.length - missed.length} of ${judged.length} goals met${missed.length === 0 ? '' : `; missed: ${missed.map(row => (row.peerName === null ? row.what : `${row.what} (beside ${row.peerName})`)).join('; ')}`}\n`);
   if (jsonPath !== null) writeFileSync(jsonPath, `${JSON.stringify(rows, null, 2)}\n`);
 }
 

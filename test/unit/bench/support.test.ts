@@ -57,7 +57,7 @@ test('the report says which goals were missed, and the file holds the rows', () 
   expect(JSON.parse(readFileSync(jsonPath, 'utf8'))).toEqual(rows);
   rmSync(folder, { recursive: true });
   expect(said).toContain('- why\n');
-  expect(said).toContain('1 of 2 goals met; missed: a pass\n');
+  expect(said).toContain('1 of 2 goals met; missed: a pass (beside xdp-filter)\n');
 });
 
 describe('rounds', () => {
