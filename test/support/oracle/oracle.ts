@@ -178,7 +178,8 @@ function judgeUdp(suspect: Suspect, l3: L3, { fromPort, toPort }: L4Outcome & { 
   const { settings } = model;
   if ((fromPort === 67 && toPort === 68) || (fromPort === 547 && toPort === 546) || DISCOVERY_PORTS.includes(toPort)) return 'pass';
   const exceedsOpen = (): boolean => settings.openUdpPerSecond !== 0 && exceeds(suspect, 'udp-open', settings.openUdpPerSecond);
-  if (isRecent(model, flowKey('udp', l3.from, fromPort, toPort), nowNs)) return isServed(model, 'udp', toPort, nowNs) && exceedsOpen() ? 'drop-udp-excess' : 'pass';
+  if (isRecent(model, flowKey('udp', l3.from, fromPort, toPort), nowNs))
+    return isServed(model, 'udp', toPort, nowNs) && exceedsOpen() ? 'drop-udp-excess' : 'pass';
   const found = model.sockets.udp({ family: l3.family, from: l3.from, fromPort, to: l3.to, toPort });
   if (found === 'connected') return 'pass';
   if (found === 'bound' && model.served.get(`udp ${toPort}`) !== 'always') model.served.set(`udp ${toPort}`, nowNs);
