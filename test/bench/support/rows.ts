@@ -113,7 +113,8 @@ export function report(rows: readonly BenchRow[], { title, jsonPath, write = tex
   for (const note of new Set(rows.flatMap(row => row.note ?? []))) write(`- ${note}\n`);
   const judged = rows.filter(row => row.met !== null);
   const missed = judged.filter(row => row.met === false);
-  write(`${judged.length - missed.length} of ${judged.length} goals met${missed.length === 0 ? '' : `; missed: ${missed.map(row => (row.peerName === null ? row.what : `${row.what} (beside ${row.peerName})`)).join('; ')}`}\n`);
+  const names = missed.map(({ what, peerName }) => (peerName === null ? what : `${what} (beside ${peerName})`)).join('; ');
+  write(`${judged.length - missed.length} of ${judged.length} goals met${names === '' ? '' : `; missed: ${names}`}\n`);
   if (jsonPath !== null) writeFileSync(jsonPath, `${JSON.stringify(rows, null, 2)}\n`);
 }
 
