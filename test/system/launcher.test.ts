@@ -1,7 +1,7 @@
 /** Survival: what ends the enforcer and what does not, seen from a host next door. Each way of ending is tried on real processes and a real interface. */
 import { existsSync, readFileSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { childrenOf, createEnforcerHost, type EnforcerHost, eventually } from '#test/support/enforcer.ts';
+import { childrenOf, createEnforcerHost, type EnforcerHost, eventually, HONEYMESH } from '#test/support/enforcer.ts';
 import { createLab, type Lab, lives, type Namespace } from '#test/support/namespaces.ts';
 
 const ATTACKER = '10.77.0.66';
@@ -232,6 +232,19 @@ describe('what takes it off', () => {
     expect(attached()).toBe(false);
     expect((await enforcer.honeymesh(['unload'])).stdout).toBe('nothing was loaded\n');
   });
+
+  test('unload from another network namespace leaves nothing behind in the one that was guarded', async () => {
+    const running = enforcer.run();
+    await running.ready();
+    await banAttacker();
+    running.child.kill('SIGTERM');
+    await running.ended;
+    const unloaded = await outside.run([HONEYMESH, 'unload', '--instance', enforcer.instance]);
+    expect(unloaded.stdout).toContain('took the packet filter off eth0');
+    expect(attached()).toBe(false);
+    expect(await filters()).not.toContain('hm_steer');
+    expect(await reaches(ATTACKER)).toBe(true);
+  });
 });
 
 describe('what somebody takes away is put back', () => {
@@ -258,7 +271,7 @@ describe('what somebody takes away is put back', () => {
     const running = enforcer.run(['unshare', '--mount', '--propagation', 'unchanged', 'sh', '-c', 'mount --make-rprivate /sys && exec "$@"', '-']);
     await running.ready();
     await banAttacker();
-    const inside = ['nsenter', '--mount', `--target=${running.pid}`, '--'];
+    const inside = ['nsenter', '--mount', '--root', `--target=${running.pid}`, '--'];
     await host.run([...inside, 'umount', '--lazy', '/sys/fs/bpf']);
     expect(attached()).toBe(true);
     const pinned = async (): Promise<boolean> =>
