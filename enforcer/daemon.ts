@@ -152,7 +152,10 @@ export async function startDaemon(channel: LauncherChannel, onStopOrder: () => v
   };
   // Who is told that the enforcer is ready may touch a trap at once; one that does not come up is said in status, not waited for.
   if (traps !== undefined) await Promise.race([trapsUp.promise, sleep(TRAPS_UP_MS)]);
-  const control = createControlServer({ socketPath: paths.socket }, { operations });
+  const control = createControlServer(
+    { socketPath: paths.socket },
+    { operations, onBug: error => log.error('an operation failed', { error: error instanceof Error ? (error.stack ?? error.message) : String(error) }) },
+  );
   await control.start(over.signal);
 
   // What keeps all of it current.

@@ -2,7 +2,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { MapName } from './layouts.ts';
-import { kernelMap } from './maps.ts';
+import { indexKey, kernelMap } from './maps.ts';
 import { addon, ERRNO, errnoText, kernelError, XDP_ATTACHED } from './native.ts';
 import { linkPath, linksFolder, namesIn, notedInterfaces, programsFolder, removeFolder, SOCK_OPS, unpin } from './pins.ts';
 import { detachFilters } from './tc-filters.ts';
@@ -23,6 +23,7 @@ export function unloadKernel({ pinDirectory }: { readonly pinDirectory: string }
   const left: string[] = [];
   const bans = sum([countOf(pinDirectory, 'ban4'), countOf(pinDirectory, 'ban6'), countOf(pinDirectory, 'ban6x')]);
   const shuns = countOf(pinDirectory, 'shuns');
+  silence(pinDirectory);
   const interfaces = notedInterfaces(pinDirectory, 'xdp');
   for (const name of interfaces) left.push(...detachLink(linkPath(pinDirectory, 'xdp', name), `the packet filter on ${name}`));
   for (const name of notedInterfaces(pinDirectory, 'tc')) {
@@ -36,6 +37,15 @@ export function unloadKernel({ pinDirectory }: { readonly pinDirectory: string }
   }
   removeFolder(dirname(pinDirectory)); // the folder of all instances, after the last one
   return { interfaces, bans, shuns, left };
+}
+
+/** A filter that cannot be reached from here would go on with maps that nobody sees any more: without a configuration it does nothing. */
+function silence(pinDirectory: string): void {
+  const fd = addon().openPin(join(pinDirectory, 'config'));
+  if (fd < 0) return;
+  const map = kernelMap('config', fd);
+  map.put(indexKey(0), new Uint8Array(map.valueSize));
+  map.close();
 }
 
 function detachLink(path: string, what: string): readonly string[] {

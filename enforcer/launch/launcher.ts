@@ -15,6 +15,7 @@ import { type Complaints, createComplaints, wordsOf } from './complaints.ts';
 import { createDaemonKeeper, type DaemonKeeper, FIRST_INHERITED_FD } from './daemon-process.ts';
 import { createForwardingReader, type ForwardingReader } from './forwarding.ts';
 import { loadGuard } from './guard.ts';
+import { noteHome } from './home.ts';
 import { closeUnprivilegedBpf, findCgroup2, mountBpffs, prepareFolders, requireBuilt, requireRoot } from './host.ts';
 import { installTrapListeners, openTrapListeners } from './listeners.ts';
 import { takeLock } from './lock.ts';
@@ -50,6 +51,7 @@ export async function launch(options: LaunchOptions): Promise<number> {
   requireBuilt();
   prepareFolders(options.paths);
   const lock = takeLock(options.paths.run, options.instance);
+  noteHome(options.paths);
   try {
     return await run(options);
   } finally {
