@@ -1,6 +1,8 @@
 import type { Address, Prefix } from '@honeymesh/intel/address';
 import { unixMs } from '@honeymesh/intel/time';
 import { expect, test } from 'vitest';
+import { kernelConfigOf } from '#enforcer/config/policies.ts';
+import { defaultConfig } from '#enforcer/config/units.ts';
 import { createBystanders } from '#enforcer/health/bystanders.ts';
 import { createMemoryKernel } from '#enforcer/kernel/memory.ts';
 
@@ -8,6 +10,7 @@ test('proven sources inside a prefix are its bystanders, an IPv6 one by its /64 
   let nowMs = 1_000_000;
   const now = () => unixMs(nowMs);
   const kernel = createMemoryKernel({}, { now });
+  kernel.setConfig(kernelConfigOf(defaultConfig, { trapPort: 0, trapMark: 0, ephemeralPorts: [32_768, 60_999] }));
   kernel.prove(['203.0.113.7', '203.0.113.9', '2001:db8::5'] as Address[]);
   const bystanders = createBystanders({ kernel, onLink: () => [], own: () => [], now });
   expect(bystanders.within('203.0.113.0/24' as Prefix, 10)).toEqual(['203.0.113.7', '203.0.113.9']);
