@@ -8,6 +8,7 @@ import { reasonMask, reasonsOf } from '@honeymesh/intel/reasons';
 import { unixMs } from '@honeymesh/intel/time';
 import type Database from 'better-sqlite3';
 import type { LedgerChange, LedgerSnapshot, Offence } from '../ledger/decisions.ts';
+import { DamagedLog } from './failures.ts';
 
 export const NOTHING: LedgerSnapshot = { bans: [], allowed: [], offences: [] };
 
@@ -100,6 +101,8 @@ export function readLedger(db: Database.Database, { damaged = false } = {}): { r
     for (let leaps = 0; leaps < MOST_LEAPS; ) {
       try {
         for (const row of db.prepare<[number], Row>(`SELECT rowid AS row, * FROM ${table} NOT INDEXED WHERE rowid > ? ORDER BY rowid`).iterate(after)) {
+          // A broken tree can lead back to where we were, for ever
+          if (!(Number(row.row) > after)) throw new DamagedLog(`the rows of ${table} are out of order`);
           after = Number(row.row);
           leaps = 0;
           const value = parse(row);

@@ -81,6 +81,20 @@ describe('when the disk refuses', () => {
     expect(new Set(numbers).size).toBe(1);
   });
 
+  test('what comes while the backlog is being written comes after it', async () => {
+    const disk = aDisk();
+    const queue = queueOn(disk);
+    disk.answer = 'refuses';
+    await queue.add(named('first'));
+    await queue.add(named(...Array.from({ length: 35 }, (_, at) => `waiting ${at}`)));
+    disk.answer = 'takes';
+    while (queue.refusal !== null) await new Promise(resolve => setImmediate(resolve));
+    expect(summaries(disk).length).toBeLessThan(36);
+    const late = await queue.add(named('late'));
+    expect(late).toMatchObject({ stored: true, events: [{ id: 37 }] });
+    expect(summaries(disk).at(-1)).toBe('late');
+  });
+
   test('no more waits than fits; the oldest are kept, the rest counted, and the log says where the hole is', async () => {
     const disk = aDisk();
     const queue = queueOn(disk, { maxEvents: 5 });
