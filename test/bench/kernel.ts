@@ -17,6 +17,10 @@ const MEASURE = fileURLToPath(new URL('./kernel/measure.ts', import.meta.url));
 const MEASURING_MS = 300_000;
 
 const { jsonPath, rounds } = benchCommandLine('kernel', { rounds: 7 });
+if (process.getuid?.() !== 0) {
+  console.error('error: programs are loaded into the kernel and network namespaces made: run it as root');
+  process.exit(1);
+}
 build({ log: line => console.error(line) });
 
 const nft = versionOf('nft', ['--version'], /v([\d.]+)/);

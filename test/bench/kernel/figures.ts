@@ -15,7 +15,7 @@ const TURN =
   'in turn: a program in front gives each packet the next of 10,000 sources and tail-calls what is measured (about 1 ns, in all figures of such rows)';
 const ONE = 'one source: everything it needs is in the first cache; shown beside, the goals are for sources in turn';
 const LESS = "receive side: ns of all less that of the floor in native mode, which is the sender's own";
-const SKB = 'generic and nft: the pair turns each frame into an skb (GRO on)';
+const SKB = 'generic and nft: the receiving end turns each frame into an skb (GRO on, by ethtool: not measured where that is not installed)';
 
 interface Versus {
   readonly what: string;
@@ -51,7 +51,7 @@ export function rowsOf({ testRuns, live, memory }: Figures, peers: Peers): reado
     ];
   };
   const rate = (mode: 'native' | 'generic', atLeastNft: number): readonly BenchRow[] => {
-    const row = { what: `live, ${mode}: banned`, unit: 'Mpps', ours: pps(`${mode}/ours`), note: mode === 'native' ? SENDER : SKB };
+    const row = { what: `live, ${mode} XDP: banned`, unit: 'Mpps', ours: pps(`${mode}/ours`), note: mode === 'native' ? SENDER : SKB };
     return [
       versus({ ...row, peer: pps(`${mode}/ipOnly`), ...xdpFilter('IP only'), goal: { atLeast: 0.97 } }),
       versus({ ...row, peer: pps('nft'), ...nft, goal: { atLeast: atLeastNft } }),
@@ -59,7 +59,7 @@ export function rowsOf({ testRuns, live, memory }: Figures, peers: Peers): reado
   };
   const cost = (mode: 'native' | 'generic', atMost: number): BenchRow =>
     versus({
-      what: `receive side, ${mode}: banned`,
+      what: `receive side, ${mode} XDP: banned`,
       unit: 'ns',
       ours: receiving(`${mode}/ours`),
       peer: receiving('nft'),
@@ -67,19 +67,18 @@ export function rowsOf({ testRuns, live, memory }: Figures, peers: Peers): reado
       goal: { atMost },
       note: LESS,
     });
-  const alone = (what: string, unit: string, ours: number | undefined, note: string): readonly BenchRow[] =>
-    ours === undefined ? [] : [figure({ what, unit, ours, note })];
+  const alone = (what: string, unit: string, ours: number | undefined, note: string): BenchRow => figure({ what, unit, ours: ours ?? null, note });
 
   return [
     ...test('banned', 'banned', 'ipOnly', { atMost: 1 }),
     ...test('clean data segment', 'data', 'allFeatures', { atMost: 1 }),
     ...test('clean SYN, closed port, tracker', 'syn', 'allFeatures', { atMost: 2 }),
-    ...alone('test run: first SYN of a new source', 'ns', run('ours/new/turn'), TURN),
-    ...alone('test run: floor, in turn', 'ns', run('floor/banned/turn'), TURN),
+    alone('test run: first SYN of a new source', 'ns', run('ours/new/turn'), TURN),
+    alone('test run: floor, in turn', 'ns', run('floor/banned/turn'), TURN),
     ...rate('native', 1.5),
     ...rate('generic', 1.15),
-    ...alone('live, native: floor', 'Mpps', pps('native/floor'), SENDER),
-    ...alone('live, generic: floor', 'Mpps', pps('generic/floor'), SKB),
+    alone('live, native XDP: floor', 'Mpps', pps('native/floor'), SENDER),
+    alone('live, generic XDP: floor', 'Mpps', pps('generic/floor'), SKB),
     cost('native', 0.1),
     cost('generic', 0.7),
     versus({

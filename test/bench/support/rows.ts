@@ -69,7 +69,8 @@ export function withoutPeer({ what, unit, ours, peerName, why }: Absence): Bench
 export interface Figure {
   readonly what: string;
   readonly unit: string;
-  readonly ours: number;
+  /** Null where it could not be measured here; the note says why. */
+  readonly ours: number | null;
   /** Of ours, in `unit`. */
   readonly goal?: Goal;
   readonly note?: string;
@@ -85,7 +86,7 @@ export function figure({ what, unit, ours, goal, note }: Figure): BenchRow {
     peerName: null,
     ratio: null,
     goal: goal === undefined ? null : `${wordsOf(goal)} ${unit}`,
-    met: goal === undefined ? null : holds(ours, goal),
+    met: goal === undefined || ours === null ? null : holds(ours, goal),
     ...(note === undefined ? {} : { note }),
   };
 }
