@@ -1,0 +1,142 @@
+/**
+ * The part that all machines share: cuts what came into messages, and keeps deadline, session time, bytes in, bytes out, messages and observations
+ * within their bounds. A protocol then is what it greets with and what it answers to a complete message.
+ */
+import type { MachineLimits, Observation, Outcome, TrapMachine } from './machine.ts';
+import { MOST_OBSERVATIONS } from './observation.ts';
+
+export interface Talk {
+  readonly protocol: string;
+  /** Of an unfinished message no more than this is kept: one that goes on ends the session as too much. */
+  readonly longestMessage: number;
+  /** What the server says first. Absent: it waits for its client. */
+  greet?(nowMs: number): Step;
+  /** Takes what it can from the front of `waiting`, which is hostile and not empty. Never throws. The view is valid during the call only: copy what is kept. */
+  next(waiting: Buffer, nowMs: number): Step;
+  /** TLS that a step asked for stands. */
+  secured?(nowMs: number): Step;
+}
+
+export interface Step {
+  /** Bytes taken. 0 from `next`: there is no complete message yet, nothing happens before more came. */
+  readonly used: number;
+  /** What was taken is not a complete message yet (a long body, read as it comes): the deadline stays where it is. */
+  readonly unfinished?: true;
+  readonly send?: Uint8Array;
+  readonly observations?: readonly Observation[];
+  /** The rest of what waits is dropped (RFC 3207, 4.2: no command is carried over into TLS), unless it is given to TLS. */
+  readonly startTls?: 'from-here' | 'with-all-that-waits';
+  readonly close?: boolean;
+}
+
+/** There is no complete message yet. */
+export const MORE: Step = { used: 0 };
+const NOTHING = Buffer.alloc(0);
+const NO_OBSERVATIONS: readonly Observation[] = [];
+
+export function createMachine(talk: Talk, limits: MachineLimits): TrapMachine {
+  let waiting: Buffer = NOTHING;
+  let received = 0;
+  let sent = 0;
+  let messages = 0;
+  let observed = 0;
+  let deadlineMs = 0;
+  let endMs = 0;
+  let closed = false;
+
+  function listening(): Outcome {
+    return { observations: NO_OBSERVATIONS, wakeAtMs: deadlineMs, close: false };
+  }
+
+  function over(last: Observation): Outcome {
+    closed = true;
+    waiting = NOTHING;
+    return { observations: [last], wakeAtMs: 'never', close: true };
+  }
+
+  const tooMuch = (): Observation => ({ kind: 'too-much', receivedBytes: received });
+  const prolong = (nowMs: number): void => {
+    deadlineMs = Math.min(endMs, nowMs + limits.patienceMs);
+  };
+
+  /** Steps until nothing complete is left; one outcome for all of them. */
+  function run(first: Step | undefined, nowMs: number): Outcome {
+    const parts: Uint8Array[] = [];
+    const observations: Observation[] = [];
+    let startTls = false;
+    let replay: Buffer | undefined;
+    let step = first;
+    while (!closed) {
+      step ??= talk.next(waiting, nowMs);
+      if (step.used > 0) waiting = waiting.subarray(step.used);
+      for (const seen of step.observations ?? NO_OBSERVATIONS) if (observed++ < MOST_OBSERVATIONS) observations.push(seen);
+      if (step.send !== undefined && step.send.length > 0) {
+        const room = limits.sentBytes - sent;
+        parts.push(step.send.length <= room ? step.send : step.send.subarray(0, room));
+        sent += step.send.length;
+      }
+      const answered = step !== first && step.used > 0 && step.unfinished !== true;
+      if (answered) {
+        messages++;
+        prolong(nowMs);
+      }
+      if (step.startTls !== undefined) {
+        startTls = true;
+        if (step.startTls === 'with-all-that-waits') replay = Buffer.from(waiting);
+        waiting = NOTHING;
+        break;
+      }
+      if (step.close === true) closed = true;
+      else if (sent > limits.sentBytes || messages >= limits.messages || (step.used === 0 && waiting.length > talk.longestMessage)) {
+        closed = true;
+        observations.push(tooMuch());
+      }
+      if (waiting.length === 0 || (step.used === 0 && step !== first)) break;
+      step = undefined;
+    }
+    if (closed) waiting = NOTHING;
+    const outcome: Outcome = { observations, wakeAtMs: closed ? 'never' : deadlineMs, close: closed };
+    const [only] = parts;
+    return {
+      ...outcome,
+      ...(only === undefined ? {} : { send: parts.length === 1 ? only : Buffer.concat(parts) }),
+      ...(startTls ? { startTls } : {}),
+      ...(replay === undefined ? {} : { replay }),
+    };
+  }
+
+  return {
+    get protocol() {
+      return talk.protocol;
+    },
+    open(nowMs) {
+      endMs = nowMs + limits.sessionMs;
+      prolong(nowMs);
+      const greeting = talk.greet?.(nowMs);
+      return greeting === undefined ? listening() : run(greeting, nowMs);
+    },
+    receive(bytes, nowMs) {
+      if (closed) return { observations: NO_OBSERVATIONS, wakeAtMs: 'never', close: true };
+      if (nowMs >= deadlineMs) return over({ kind: 'deadline' });
+      received += bytes.length;
+      if (received > limits.receivedBytes) return over(tooMuch());
+      if (bytes.length === 0) return listening();
+      const chunk = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+      waiting = waiting.length === 0 ? chunk : Buffer.concat([waiting, chunk]);
+      const outcome = run(undefined, nowMs);
+      // A view into the socket's chunk would keep all of it: what stays is a copy.
+      if (waiting.length > 0) waiting = Buffer.from(waiting);
+      return outcome;
+    },
+    expire(nowMs) {
+      if (closed) return { observations: NO_OBSERVATIONS, wakeAtMs: 'never', close: true };
+      return nowMs < deadlineMs ? listening() : over({ kind: 'deadline' });
+    },
+    secured(nowMs) {
+      if (closed) return { observations: NO_OBSERVATIONS, wakeAtMs: 'never', close: true };
+      prolong(nowMs);
+      const step = talk.secured?.(nowMs);
+      return step === undefined ? listening() : run(step, nowMs);
+    },
+  };
+}

@@ -1,0 +1,49 @@
+/** What a source did in a trap, beyond having connected to it. Every text is bounded and lossless: one character (U+0000 to U+00FF) for each byte. */
+export type Observation =
+  | { readonly kind: 'too-much'; readonly receivedBytes: number }
+  | { readonly kind: 'deadline' }
+  /** `scheme` is absent where the secret came as clear text; else it says how the secret was hidden, such as `md5-challenge`. */
+  | { readonly kind: 'credentials'; readonly user: string; readonly secret: string; readonly scheme?: string }
+  | { readonly kind: 'command'; readonly line: string }
+  | { readonly kind: 'request'; readonly method: string; readonly target: string; readonly headers: readonly (readonly [name: string, value: string])[] }
+  /** Something carried: a body, a script, a file. `content` is its beginning. */
+  | { readonly kind: 'payload'; readonly name: string; readonly content: string; readonly bytes: number }
+  /** What marks the client's software, such as JA4 or a user agent. */
+  | { readonly kind: 'fingerprint'; readonly name: string; readonly value: string }
+  | { readonly kind: 'malformed'; readonly why: string };
+
+export const LONGEST_CREDENTIAL = 256;
+export const LONGEST_LINE = 1024;
+export const LONGEST_TARGET = 2048;
+export const LONGEST_PAYLOAD = 4096;
+export const MOST_HEADERS = 32;
+const LONGEST_HEADER = 512;
+
+/** At most this many in a session: a source must not make us write without end. */
+export const MOST_OBSERVATIONS = 256;
+
+export function credentials(user: string, secret: string, scheme?: string): Observation {
+  const tried = { kind: 'credentials', user: user.slice(0, LONGEST_CREDENTIAL), secret: secret.slice(0, LONGEST_CREDENTIAL) } as const;
+  return scheme === undefined ? tried : { ...tried, scheme };
+}
+
+export const command = (line: string): Observation => ({ kind: 'command', line: line.slice(0, LONGEST_LINE) });
+
+export function request(method: string, target: string, headers: readonly (readonly [string, string])[]): Observation {
+  return {
+    kind: 'request',
+    method: method.slice(0, 32),
+    target: target.slice(0, LONGEST_TARGET),
+    headers: headers.slice(0, MOST_HEADERS).map(([name, value]) => [name.slice(0, 64), value.slice(0, LONGEST_HEADER)] as const),
+  };
+}
+
+/** `bytes` is the whole size where more came than is kept. */
+export function payload(name: string, content: string, bytes: number = content.length): Observation {
+  return { kind: 'payload', name: name.slice(0, 64), content: content.slice(0, LONGEST_PAYLOAD), bytes };
+}
+
+export const fingerprint = (name: string, value: string): Observation => ({ kind: 'fingerprint', name, value: value.slice(0, LONGEST_LINE) });
+
+/** `why` is ours, never the attacker's text. */
+export const malformed = (why: string): Observation => ({ kind: 'malformed', why });
