@@ -1,5 +1,5 @@
 /** What to do with a log that is not what was written: it is set aside as it lies, never written to, and the ledger is read out of it. */
-import { closeSync, existsSync, openSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs';
+import { closeSync, existsSync, openSync, readdirSync, readSync, renameSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { rfc3339, type UnixMs } from '@honeymesh/intel/time';
 import Database from 'better-sqlite3';
@@ -12,6 +12,8 @@ import { contradiction, readTail } from './segments.ts';
 
 /** So many damaged logs are kept; more would fill the disk, and a disk that damages five is no place for a sixth. */
 const MOST_DAMAGED = 5;
+/** https://www.sqlite.org/fileformat2.html, 1.3.3: 1 legacy, 2 WAL. */
+const WRITE_VERSION_AT = 18;
 
 export type Examined = { readonly state: 'new' | 'good' | 'good-without-head' } | { readonly state: 'damaged'; readonly why: string };
 
@@ -23,6 +25,7 @@ export function examine(directory: string): Examined {
   const size = statSync(path, { throwIfNoEntry: false })?.size ?? 0;
   const vanished = head !== null && head.lastId > 0 ? `events 1 to ${head.lastId} are missing: the file is ${existsSync(path) ? 'empty' : 'gone'}` : null;
   if (size === 0 && !hasWal(path)) return vanished === null ? { state: 'new' } : { state: 'damaged', why: vanished };
+  if (size > 0 && !mayBeWritten(path)) return { state: 'damaged', why: 'its header says that only a newer SQLite may write it' };
   let db: Database.Database | undefined;
   try {
     db = new Database(path, { readonly: true, fileMustExist: true, timeout: 2_000 });
@@ -44,6 +47,17 @@ export function examine(directory: string): Examined {
     return { state: 'damaged', why: error instanceof Error ? error.message : String(error) };
   } finally {
     db?.close();
+  }
+}
+
+/** SQLite opens a file whose "file format write version" it does not know for reading only, and says so at the first write: too late for us. */
+function mayBeWritten(path: string): boolean {
+  const version = Buffer.alloc(1);
+  const file = openSync(path, 'r');
+  try {
+    return readSync(file, version, 0, 1, WRITE_VERSION_AT) === 0 || version[0] === 1 || version[0] === 2;
+  } finally {
+    closeSync(file);
   }
 }
 

@@ -77,6 +77,13 @@ describe('a log that is not what was written', () => {
     await expectReplaced(300);
   });
 
+  test('that only a newer SQLite may write, by its header, is set aside with its ledger taken over', async () => {
+    const log = openSync(file('events.db'), 'r+');
+    writeSync(log, Uint8Array.of(3), 0, 1, 18);
+    closeSync(log);
+    await expectReplaced(300);
+  });
+
   test('of another program is set aside', async () => {
     rmSync(file('events.db'));
     const other = new Database(file('events.db'));
