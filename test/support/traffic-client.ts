@@ -1,0 +1,43 @@
+/**
+ * A program: an ordinary client of a real service. `traffic-client.ts SOURCE HOST PORT EVERY_MS FOR_MS`
+ * A short connection every so often: connect, be greeted, be echoed, close. Prints `{"tried":n,"served":n,"why":[...]}` at the end.
+ */
+import { connect } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+const [source = '', host = '', port = '', everyMs = '', forMs = ''] = process.argv.slice(2);
+const PATIENCE_MS = 900; // less than a second: a SYN that had to be sent again counts as lost
+
+const why = new Set<string>();
+let tried = 0;
+let served = 0;
+const visits: Promise<void>[] = [];
+
+function visit(): Promise<void> {
+  return new Promise(resolve => {
+    let heard = '';
+    const socket = connect({ host, port: Number(port), localAddress: source });
+    const end = (reason: string): void => {
+      clearTimeout(deadline);
+      if (reason === 'served') served++;
+      else why.add(reason);
+      socket.destroy();
+      resolve();
+    };
+    const deadline = setTimeout(() => end(`no answer after ${heard.length} bytes`), PATIENCE_MS);
+    socket.on('error', error => end(error.message));
+    socket.on('data', chunk => {
+      heard += String(chunk);
+      if (heard === 'real') socket.write('hello');
+      if (heard === 'realhello') end('served');
+    });
+  });
+}
+
+for (const startedMs = performance.now(); performance.now() - startedMs < Number(forMs); await sleep(Number(everyMs))) {
+  tried++;
+  visits.push(visit());
+}
+await Promise.all(visits);
+process.stdout.write(`${JSON.stringify({ tried, served, why: [...why] })}\n`);
+process.exit(0);
