@@ -181,7 +181,7 @@ while True:
             print(json.dumps([[name(source), {'frames': n, 'firstNs': first, 'lastNs': last}] for source, (n, first, last) in heard.items()]))
 `;
 
-/** Some frames each millisecond, the sources in turn, one of the witness's each round. */
+/** Each millisecond one frame of the witness, some of the sources that were added first, some of all in turn: a gap of few milliseconds for all, or of some more for one. */
 const HAMMER = `
 import select, socket, sys
 s = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
@@ -206,8 +206,9 @@ while True:
             print('done')
         order = [frame for source, frames in sources.items() if source != '${WITNESS}' for frame in frames]
     for frame in sources.get('${WITNESS}', []): send(frame)
-    for _ in range(min(8, len(order))):
-        send(order[at % len(order)])
+    hot = order[:12]
+    for frames in [hot, order] * 4 if order else []:
+        send(frames[at % len(frames)])
         at += 1
         sent += 1
 `;
