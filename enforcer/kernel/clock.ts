@@ -7,6 +7,8 @@ import { type UnixMs, unixMs } from '@honeymesh/intel/time';
 const NS_PER_MS = 1_000_000n;
 /** Readings of the two clocks jitter by a millisecond or two; a step of the wall clock is more. */
 const STEP_MS = 50;
+const TOGETHER_NS = 5n * NS_PER_MS;
+const READINGS = 8;
 
 export interface KernelClock {
   nowNs(): bigint;
@@ -26,8 +28,15 @@ export function createKernelClock({
   let offsetMs = 0;
   /** Unix ms at monotonic 0. Kept until it is wrong by more than jitter, so that what is read back equals what was written. */
   const offset = (): bigint => {
-    const fresh = Math.round(now()) - Number(monotonicNs() / NS_PER_MS);
-    if (Math.abs(fresh - offsetMs) > STEP_MS) offsetMs = fresh;
+    for (let tries = 0; tries < READINGS; tries++) {
+      const before = monotonicNs();
+      const wall = Math.round(now());
+      const after = monotonicNs();
+      if (after - before > TOGETHER_NS) continue; // put to sleep between the two clocks: what was read does not belong together
+      const fresh = wall - Number(after / NS_PER_MS);
+      if (Math.abs(fresh - offsetMs) > STEP_MS) offsetMs = fresh;
+      break;
+    }
     return BigInt(offsetMs);
   };
   return {
