@@ -41,6 +41,15 @@ export async function measureLive(filters: Filters, receiver: Receiver, rounds: 
     return link.stats64.rx.packets;
   };
 
+  /** IPv4 packets that the receiver's stack saw: none of those that XDP drops. */
+  const reachedIp = (): number => {
+    const [names = [], values = []] = inside(['cat', '/proc/net/snmp'])
+      .split('\n')
+      .filter(line => line.startsWith('Ip: '))
+      .map(line => line.split(' '));
+    return Number(values[names.indexOf('InReceives')]);
+  };
+
   const send = (): number => {
     const before = received();
     // The end of the process that counted interrupts the first try after a batch or two: hence no counting inside.
@@ -57,7 +66,11 @@ export async function measureLive(filters: Filters, receiver: Receiver, rounds: 
     const measure = (): number => {
       inside(['ip', 'link', 'set', 'dev', DEVICE, mode, 'pinned', pin]);
       try {
-        return send();
+        const before = reachedIp();
+        const ns = send();
+        const passed = reachedIp() - before;
+        if (passed !== 0) throw new Error(`${passed} packets came past ${name} (${mode})`);
+        return ns;
       } finally {
         inside(['ip', 'link', 'set', 'dev', DEVICE, mode, 'off']);
       }

@@ -1,0 +1,92 @@
+/** The two ends of the wire in the reaction bench: who acts and sends on, and who hears what came through. */
+import { answering, HOST, SERVED_PORT, TRAP_PORT } from '#test/support/chaos-wire.ts';
+import type { Namespace } from '#test/support/namespaces.ts';
+
+export interface Act {
+  readonly source: string;
+  /** When the last packet of the handshake came in, by the kernel. */
+  readonly actedNs: number;
+  /** When the last datagram that came through and the first that did not were sent. Null: all that were sent came through. */
+  readonly lastThroughNs: number | null;
+  readonly firstDroppedNs: number | null;
+}
+
+export interface ActsOptions {
+  readonly sources: readonly string[];
+  /** Between two datagrams. */
+  readonly gapUs: number;
+  /** How long the attacker goes on after it began to connect. */
+  readonly windowMs: number;
+  /** Between two sources. */
+  readonly pauseMs: number;
+}
+
+/** One act of each source, one after the other. All times are CLOCK_REALTIME of this machine, ns. */
+export async function act(host: Namespace, outside: Namespace, options: ActsOptions): Promise<readonly Act[]> {
+  const ear = answering(host.start(['python3', '-u', '-c', EAR], { stdio: ['pipe', 'pipe', 'inherit'] }));
+  await ear.ready;
+  const patienceMs = 20_000 + options.sources.length * (options.windowMs + options.pauseMs) * 3;
+  const ran = await outside.run(['python3', '-c', ATTACKER, JSON.stringify(options)], { timeoutMs: patienceMs });
+  const sent = JSON.parse(ran.stdout) as Readonly<Record<string, readonly number[]>>;
+  const heard = JSON.parse(await ear.ask('?')) as Readonly<Record<string, { actedNs: number; through: readonly number[] }>>;
+  return options.sources.map(source => {
+    const { actedNs, through } = heard[source] ?? { actedNs: 0, through: [] };
+    if (actedNs === 0) throw new Error(`${source} did not complete a handshake with the trap`);
+    const times = sent[source] ?? [];
+    const last = Math.max(...through, -1);
+    // One that is missing between others is no drop of a ban: then the wire loses packets, and nothing here is to be believed.
+    if (through.length !== last + 1) throw new Error(`of ${source} ${last + 1 - through.length} datagrams were lost on the way`);
+    return { source, actedNs, lastThroughNs: times[last] ?? null, firstDroppedNs: times[last + 1] ?? null };
+  });
+}
+
+const ATTACKER = `
+import json, socket, struct, sys, time
+it = json.loads(sys.argv[1])
+gap, window = it['gapUs'] * 1000, it['windowMs'] * 1000000
+sent = {}
+for source in it['sources']:
+    u, t = socket.socket(socket.AF_INET, socket.SOCK_DGRAM), socket.socket()
+    u.bind((source, 0)); u.connect(('${HOST}', ${SERVED_PORT})); u.setblocking(False)
+    t.bind((source, 0)); t.setblocking(False)
+    times = sent[source] = []
+    began = time.monotonic_ns()
+    t.connect_ex(('${HOST}', ${TRAP_PORT}))
+    while (now := time.monotonic_ns()) - began < window:
+        times.append(time.time_ns())
+        try: u.send(struct.pack('I', len(times) - 1))
+        except OSError: times.pop()
+        rest = gap - (time.monotonic_ns() - now)
+        if rest > 60000: time.sleep((rest - 55000) / 1e9)
+    t.close(); u.close()
+    time.sleep(it['pauseMs'] / 1000)
+print(json.dumps(sent))
+`;
+
+const EAR = `
+import json, select, socket, struct, sys
+s = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.ntohs(0x0800))
+s.setsockopt(socket.SOL_SOCKET, 33, 64 << 20)
+s.setsockopt(socket.SOL_SOCKET, 35, 1)
+s.bind(('eth0', 0)); s.setblocking(False)
+heard = {}
+print('ready')
+def listen():
+    while True:
+        try: frame, extra, _, address = s.recvmsg(96, 128)
+        except BlockingIOError: return
+        if address[2] == 4: continue
+        port = struct.unpack('>H', frame[36:38])[0]
+        it = heard.setdefault(socket.inet_ntoa(frame[26:30]), {'actedNs': 0, 'through': []})
+        if frame[23] == 17 and port == ${SERVED_PORT}: it['through'].append(struct.unpack('I', frame[42:46])[0])
+        elif frame[23] == 6 and port == ${TRAP_PORT} and it['actedNs'] == 0 and frame[47] & 0x12 == 0x10:
+            seconds, ns = struct.unpack('qq', extra[0][2][:16])
+            it['actedNs'] = seconds * 10**9 + ns
+while True:
+    ready = select.select([s, sys.stdin], [], [])[0]
+    listen()
+    if sys.stdin in ready:
+        if sys.stdin.readline() == '': break
+        listen()
+        print(json.dumps(heard))
+`;
