@@ -3,6 +3,7 @@
  * and its own label, so that a release which adds one leaves all others as they were: a host that changes its versions overnight is no host.
  */
 import { createHash } from 'node:crypto';
+import { DAY_MS, type UnixMs, unixMs } from '@honeymesh/intel/time';
 import { RELEASES, type Release, type Versions } from './persona-releases.ts';
 
 export interface Persona {
@@ -16,6 +17,10 @@ export interface Persona {
   readonly certificate: CertificateSubject;
   /** Which of several programs serves a protocol here. */
   readonly software: Software;
+  /** The one pair that a neglected host of this kind still has: a guesser who tries the common ones gets in, one who tries anything does not. */
+  readonly weakLogin: { readonly user: string; readonly secret: string };
+  /** When the service `label` was last started, as seen at `at`: weeks ago, and the same until the next start. */
+  startedAt(label: string, at: UnixMs): UnixMs;
   /** The same bytes on each call, different for each label: machine ids, GUIDs, salts of this host. At most 32. */
   bytes(label: string, length: number): Uint8Array;
   /** The same choice on each call. */
@@ -45,6 +50,22 @@ const DOMAINS = ['corp.internal', 'prod.internal', 'lan', 'intra.lan', 'office.l
 const ORGANISATIONS = ['IT Operations', 'Infrastructure', 'Network Services', 'Platform Team', 'Systems', 'Internal CA'] as const;
 const COUNTRIES = ['DE', 'FR', 'NL', 'GB', 'US', 'SE', 'IT', 'ES', 'PL', 'CA'] as const;
 
+type Login = readonly [user: string, secret: string];
+
+const WEAK_LOGINS: readonly [Login, ...Login[]] = [
+  ['root', 'root'],
+  ['root', '123456'],
+  ['root', 'password'],
+  ['root', 'toor'],
+  ['admin', 'admin'],
+  ['admin', 'admin123'],
+  ['user', 'user'],
+  ['test', 'test'],
+  ['support', 'support'],
+  ['guest', 'guest'],
+];
+const UP_DAYS = 47; // services of a host that is patched now and then
+
 /** The persona of `seed`: 32 bytes that stay the same for the life of this host and are known to nobody else. */
 export function createPersona(seed: Uint8Array): Persona {
   const bytes = (label: string, length: number): Uint8Array => createHash('sha256').update(seed).update(`persona:${label}`).digest().subarray(0, length);
@@ -55,6 +76,7 @@ export function createPersona(seed: Uint8Array): Persona {
   const release = pick('release', RELEASES);
   const hostName = `${pick('role', ROLES)}${pick('number-style', ['', '0', '-0'])}${between('number', 1, 9)}`;
   const domain = pick('domain', DOMAINS);
+  const [user, secret] = pick('weak-login', WEAK_LOGINS);
   const fullName = `${hostName}.${domain}`;
   return {
     release,
@@ -68,6 +90,12 @@ export function createPersona(seed: Uint8Array): Persona {
       smtp: release.family === 'rhel' ? 'postfix' : pick('smtp', ['postfix', 'exim']),
       http: pick('http', ['apache', 'nginx']),
       mysql: release.versions.mysql === null ? 'mariadb' : pick('mysql', ['mariadb', 'mysql']),
+    },
+    weakLogin: { user, secret },
+    startedAt(label, at) {
+      const period = UP_DAYS * DAY_MS;
+      const offset = number(`started:${label}`) % period;
+      return unixMs(Math.floor((at - offset) / period) * period + offset);
     },
     bytes,
     pick,
