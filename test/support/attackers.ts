@@ -83,7 +83,7 @@ export interface SceneOptions {
   /** Beside the interface: lines of the configuration file. */
   readonly config?: string;
   readonly ipv6?: number;
-  /** Runs before the enforcer starts. */
+  /** Runs when the services listen, before the enforcer starts. */
   readonly before?: (scene: { readonly lab: Lab; readonly host: Namespace; readonly outside: Namespace }) => void | Promise<void>;
 }
 
@@ -103,7 +103,8 @@ export async function createScene({ config = '', ipv6 = 0, before }: SceneOption
     lab.ip(['-6', 'route', 'add', 'fd7a::/16', 'dev', 'eth0'], host);
     // A host that answers every closed port at once: whatever is silent, the filter silenced.
     await host.run(['sysctl', '-qw', 'net.ipv4.icmp_ratelimit=0', 'net.ipv6.icmp.ratelimit=0']);
-    const [hostTap, outsideTap] = await Promise.all([tapOn(host, 'eth0'), tapOn(outside, 'eth0'), serveIn(host), before?.({ lab, host, outside })]);
+    const [hostTap, outsideTap] = await Promise.all([tapOn(host, 'eth0'), tapOn(outside, 'eth0'), serveIn(host)]);
+    await before?.({ lab, host, outside });
     enforcer = createEnforcerHost(host, `interfaces: [eth0]\nshare: { never: [] }\nlog: { level: warn }\n${config}`);
     const running = enforcer.run();
     await running.ready();
@@ -162,12 +163,9 @@ function sceneOf(lab: Lab, host: Namespace, outside: Namespace, enforcer: Enforc
 
 const hostOf = (address: string): string => (address.includes(':') ? HOST6 : HOST);
 
-/** Starts the real services of a scene in another namespace; resolves when they listen. */
-export async function serveIn(
-  namespace: Namespace,
-  { tcp = OPEN_TCP, udp = OPEN_UDP }: { tcp?: readonly number[]; udp?: readonly number[] } = {},
-): Promise<ChildProcess> {
-  const services = namespace.start([process.execPath, SERVICES, '::', tcp.join(), udp.join()], { stdio: ['ignore', 'pipe', 'inherit'] });
+/** Starts services like those of a scene in another namespace, on all addresses or on one; resolves when they listen. */
+export async function serveIn(namespace: Namespace, address = '::'): Promise<ChildProcess> {
+  const services = namespace.start([process.execPath, SERVICES, address, OPEN_TCP.join(), OPEN_UDP.join()], { stdio: ['ignore', 'pipe', 'inherit'] });
   const said = await Promise.race([once(services.stdout ?? services, 'data').then(String), once(services, 'exit').then(() => 'nothing and ended')]);
   if (!said.includes('listening')) throw new Error(`the services said ${said}`);
   return services;

@@ -20,7 +20,7 @@ for (const port of ports(tcpPorts)) {
   await once(server, 'listening');
 }
 for (const port of ports(udpPorts)) {
-  const socket = createSocket('udp6');
+  const socket = createSocket(address.includes(':') ? 'udp6' : 'udp4');
   if (port < SWALLOWS_ABOVE) socket.on('message', (message, from) => socket.send(message, from.port, from.address));
   socket.bind(port, address);
   await once(socket, 'listening');

@@ -179,7 +179,7 @@ describe('who is left alone', () => {
 
   test.concurrent('sessions that the host itself opens to a scanner go on during the scan and after it', async () => {
     const address = source(41);
-    await serveIn(scene.outside);
+    await serveIn(scene.outside, address);
     const sessions = Promise.all([
       scene.client(HOST, { from: scene.host, to: address, everyMs: 50, forMs: 3_000 }),
       scene.datagrams(HOST, { from: scene.host, to: address, perSecond: 50, forMs: 3_000 }),
