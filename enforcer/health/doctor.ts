@@ -6,6 +6,7 @@ import type { Config } from '../config/config.ts';
 import type { InstancePaths } from '../config/paths.ts';
 import { connectControl } from '../control/client.ts';
 import { HoneyMeshError } from '../errors.ts';
+import { interfaceNames, OLDEST_KERNEL } from '../kernel/checks.ts';
 import { bpffsMounted, cgroup2Mount } from '../launch/host.ts';
 import { lockOwner } from '../launch/lock.ts';
 import { missingParts } from '../launch/parts.ts';
@@ -19,8 +20,6 @@ export interface Finding {
   readonly why: string;
   readonly fix: string | null;
 }
-
-const OLDEST_KERNEL = [5, 19] as const;
 
 /** All findings, from the ground up. */
 export async function examine({ config, paths }: { readonly config: Config; readonly paths: InstancePaths }): Promise<readonly Finding[]> {
@@ -43,8 +42,8 @@ function machineFindings(config: Config): readonly Finding[] {
     finding(
       'BPF JIT',
       jit === '' ? null : jit !== '0',
-      jit === '' ? 'cannot be read' : `net.core.bpf_jit_enable is ${jit}`,
-      'sysctl -w net.core.bpf_jit_enable=1',
+      jit === '' ? "net.core.bpf_jit_enable can be read in the host's own network namespace only" : `net.core.bpf_jit_enable is ${jit}`,
+      jit === '' ? null : 'sysctl -w net.core.bpf_jit_enable=1',
     ),
     finding(
       'unprivileged BPF is off',
@@ -69,14 +68,8 @@ function interfaceFindings(config: Config): readonly Finding[] {
         'name one: --interface NAME, or "interfaces: [NAME]" in the configuration',
       ),
     ];
-  return names.map(name =>
-    finding(
-      `interface ${name}`,
-      existsSync(`/sys/class/net/${name}`),
-      existsSync(`/sys/class/net/${name}`) ? 'there' : 'does not exist',
-      '"ip link" lists the interfaces',
-    ),
-  );
+  const there = new Set(interfaceNames());
+  return names.map(name => finding(`interface ${name}`, there.has(name), there.has(name) ? 'there' : 'does not exist', '"ip link" lists the interfaces'));
 }
 
 function loadedFindings(paths: InstancePaths): readonly Finding[] {
@@ -108,9 +101,20 @@ async function daemonFindings(paths: InstancePaths): Promise<readonly Finding[]>
 
 async function logFinding(paths: InstancePaths): Promise<Finding> {
   if (!existsSync(paths.state)) return finding('event log', null, `there is none yet at ${paths.state}`, null);
-  const verified = await verifyDirectory(paths.state);
+  const verified = await verify(paths.state);
+  if (verified instanceof HoneyMeshError) return finding('event log', null, verified.message, verified.fix ?? null);
   if (verified.ok) return finding('event log', true, `${verified.events} events in ${verified.segments} segments, the chain is whole`, null);
   return finding('event log', false, verified.why, '"honeymesh events verify" tells where; keep the file for the record, the enforcer goes on with a new one');
+}
+
+/** What cannot be read is a finding too, not the end of the examination. */
+async function verify(directory: string): Promise<Awaited<ReturnType<typeof verifyDirectory>> | HoneyMeshError> {
+  try {
+    return await verifyDirectory(directory);
+  } catch (error) {
+    if (error instanceof HoneyMeshError) return error;
+    throw error;
+  }
 }
 
 const finding = (what: string, ok: boolean | null, why: string, fix: string | null): Finding => ({ what, ok, why, fix: ok === true ? null : fix });
