@@ -52,7 +52,7 @@ export function* verifyLog(directory: string): Generator<void, Verification> {
   } catch (error) {
     const failure = failureOf(error, directory);
     if (failure.kind === 'damaged') return fault(null, null, `the file is damaged: ${error instanceof Error ? error.message : String(error)}`);
-    throw errorOf({ ...failure, why: failure.kind === 'read-only' ? failure.why.replace('written', 'read') : failure.why });
+    throw errorOf(failure.kind === 'read-only' ? { ...failure, why: failure.why.replace('written', 'read'), fix: 'run it as root' } : failure);
   } finally {
     log?.close();
   }
@@ -77,6 +77,10 @@ function* walk(db: Database.Database, head: Head | null): Generator<void, Verifi
     const walked = yield* walkSegment(db, segment, position, seals[segment - 1]);
     if ('ok' in walked) return walked;
     position = walked;
+  }
+  for (const table of otherTables(db)) {
+    const said = String(db.pragma(`integrity_check("${table}")`, { simple: true }));
+    if (said !== 'ok') return fault(null, null, `the file is damaged: table ${table}: ${said.slice(0, 200)}`);
   }
   const tail = readTail(db);
   const trouble = head === null ? noHead(position.id) : contradiction(db, tail, head);
@@ -178,6 +182,14 @@ function checkGuards(db: Database.Database): Fault | null {
   }
   return null;
 }
+
+/** Of the names in a file that may have been tampered with, those that can be asked for without quoting. */
+const otherTables = (db: Database.Database): readonly string[] =>
+  db
+    .prepare<[], string>("SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'segment!_%' ESCAPE '!'")
+    .pluck()
+    .all()
+    .filter(name => /^[a-z_]+$/.test(name));
 
 const noHead = (lastId: number): string | null => (lastId === 0 ? null : 'the head file is missing: whether events were cut off at the end cannot be told');
 

@@ -1,4 +1,4 @@
-import { copyFileSync, mkdirSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { closeSync, copyFileSync, mkdirSync, openSync, rmSync, truncateSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { HOUR_MS } from '@honeymesh/intel/time';
 import type Database from 'better-sqlite3';
@@ -100,6 +100,19 @@ describe('a log', () => {
     tamper(directory, change);
     const { why, ...where } = expected;
     expect(await verifyDirectory(directory)).toMatchObject({ ok: false, ...where, why: expect.stringContaining(why) });
+  });
+
+  test('with a damaged page of the ledger, whose rows no chain covers, is not whole', async () => {
+    const page = { root: 0, size: 0 };
+    tamper(directory, db => {
+      page.root = Number(db.prepare("SELECT rootpage FROM sqlite_schema WHERE name = 'bans'").pluck().get());
+      page.size = Number(db.pragma('page_size', { simple: true }));
+      db.pragma('wal_checkpoint(TRUNCATE)');
+    });
+    const file = openSync(join(directory, 'events.db'), 'r+');
+    writeSync(file, new Uint8Array(page.size).fill(0xee), 0, page.size, (page.root - 1) * page.size);
+    closeSync(file);
+    expect(await verifyDirectory(directory)).toMatchObject({ ok: false, why: expect.stringContaining('damaged') });
   });
 
   test('without its head file cannot be told from one whose tail was cut', async () => {
