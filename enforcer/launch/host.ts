@@ -1,19 +1,22 @@
 /** What the host must offer before anything is loaded: folders, bpffs, cgroup2, and BPF closed to the unprivileged. Says what it changed. */
 import { spawnSync } from 'node:child_process';
-import { chmodSync, mkdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, readFileSync, readlinkSync, statSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import type { InstancePaths } from '../config/paths.ts';
 import { HoneyMeshError } from '../errors.ts';
 import { ensureBpffs, isBpffs } from '../kernel/checks.ts';
+import { wordsOf } from './complaints.ts';
 import { missingParts } from './parts.ts';
 
+const COMMAND = [fileURLToPath(new URL('../bin/honeymesh', import.meta.url)), ...process.argv.slice(2)].join(' ');
 const OWN_CGROUP2 = '/run/honeymesh/cgroup2';
 const UNPRIVILEGED_BPF = '/proc/sys/kernel/unprivileged_bpf_disabled';
 const MOUNT_MS = 10_000;
 
 export function requireRoot(what: string): void {
   if (process.geteuid?.() !== 0)
-    throw new HoneyMeshError('HM_NOT_ROOT', `${what} needs root`, { fix: `run it as root, for example: sudo ${process.argv.slice(1).join(' ')}`.trimEnd() });
+    throw new HoneyMeshError('HM_NOT_ROOT', `"${what}" needs root`, { fix: `run it as root (where there is sudo: sudo ${COMMAND})` });
 }
 
 export function requireBuilt(): void {
@@ -22,17 +25,32 @@ export function requireBuilt(): void {
     throw new HoneyMeshError('HM_NOT_BUILT', `not built: ${missing.join(', ')}`, { fix: 'run "npm start" in the checkout: it builds what is missing' });
 }
 
-/** The folders of an instance. Only root writes; the control socket has a mode of its own. */
+/**
+ * The folders of an instance. Only root writes; the control socket has a mode of its own. A state folder that cannot be made or written (a disk that is
+ * read-only, or full) is no reason not to enforce: the event log says what is wrong with it.
+ */
 export function prepareFolders(paths: InstancePaths): void {
-  for (const [path, mode] of [
-    [dirname(paths.run), 0o755],
-    [paths.run, 0o755],
-    [dirname(paths.state), 0o755],
-    [paths.state, 0o700],
-  ] as const) {
-    mkdirSync(path, { recursive: true, mode });
-    if (path === paths.run || path === paths.state) chmodSync(path, mode); // it may be older than this version
+  try {
+    prepareFolder(dirname(paths.run), 0o755);
+    prepareFolder(paths.run, 0o755);
+  } catch (error) {
+    throw new HoneyMeshError('HM_CONFIG', `the run directory ${paths.run} cannot be made: ${wordsOf(error)}`, {
+      fix: `see to it that ${dirname(dirname(paths.run))} can be written ("ls -ld", "df", "mount | grep ro,")`,
+      cause: error,
+    });
   }
+  try {
+    prepareFolder(dirname(paths.state), 0o755);
+    prepareFolder(paths.state, 0o700);
+  } catch {
+    // the store meets the same and complains of it
+  }
+}
+
+/** Also one that is there already and may be older than this version. */
+function prepareFolder(path: string, mode: number): void {
+  mkdirSync(path, { recursive: true, mode });
+  if ((statSync(path).mode & 0o777) !== mode) chmodSync(path, mode);
 }
 
 export const bpffsMounted = (): boolean => isBpffs('/sys/fs/bpf');
