@@ -27,7 +27,7 @@ const MOST_SHOWN = 12;
 export function startSummary(facts: StartFacts): string {
   const { config } = facts;
   const rows: (readonly [string, string])[] = [
-    ['guards', facts.interfaces.map(({ name, xdp }) => (xdp === 'off' ? `${name} (not attached)` : `${name} (XDP ${xdp})`)).join(', ')],
+    ['guards', facts.interfaces.map(state => guardText(state, config.xdp.mode)).join(', ')],
     ['mode', MODES[config.mode]],
     ['traps', trapsText(config.traps.ports, facts.trapsOpen)],
     ['configuration', facts.configPath ?? 'built-in defaults (no file)'],
@@ -44,6 +44,11 @@ export function startSummary(facts: StartFacts): string {
     return `  ${shown.padEnd(width)}  ${text}`;
   });
   return [`HoneyMesh${facts.instance === 'main' ? '' : ` "${facts.instance}"`} is on`, ...lines, ''].join('\n');
+}
+
+function guardText({ name, xdp }: InterfaceState, wanted: Config['xdp']['mode']): string {
+  if (xdp === 'off') return `${name} (not attached)`;
+  return xdp === 'generic' && wanted === 'auto' ? `${name} (XDP generic: its driver has no native mode)` : `${name} (XDP ${xdp})`;
 }
 
 function trapsText(ports: readonly number[], open: boolean): string {

@@ -6,7 +6,7 @@ import { type StartFacts, startSummary } from '#enforcer/launch/summary.ts';
 
 const FACTS: StartFacts = {
   instance: 'main',
-  config: { mode: 'enforce', allow: ['198.51.100.0/24' as Prefix], traps: { ports: [22, 3306] } } as unknown as Config,
+  config: { mode: 'enforce', xdp: { mode: 'auto' }, allow: ['198.51.100.0/24' as Prefix], traps: { ports: [22, 3306] } } as unknown as Config,
   configPath: '/etc/honeymesh/config.yaml',
   interfaces: [
     { name: 'eth0', xdp: 'native' },
@@ -31,6 +31,13 @@ test('a start says what is guarded, who is allowed and why, what was changed, an
   changed         set kernel.unprivileged_bpf_disabled to 1 (it was 2); it stays until the next boot
   to end it       Ctrl-C or "honeymesh unload" takes everything off; "honeymesh stop" ends the daemon and leaves the kernel enforcing
 `);
+});
+
+test('a driver without native XDP is said', () => {
+  const interfaces = [{ name: 'wg0', xdp: 'generic' }] as const;
+  expect(startSummary({ ...FACTS, interfaces })).toContain('wg0 (XDP generic: its driver has no native mode)');
+  const asked = { ...FACTS.config, xdp: { mode: 'generic' } } as Config;
+  expect(startSummary({ ...FACTS, interfaces, config: asked })).toContain('wg0 (XDP generic)\n');
 });
 
 test('a long list is cut and says so; another instance is named; without a terminal there is no Ctrl-C', () => {
