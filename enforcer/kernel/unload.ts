@@ -1,7 +1,7 @@
 /** Takes everything of an instance off again, and tells what is attached. */
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import type { MapName } from './layouts.ts';
+import { LAYOUTS, type MapName, RULE_ACTION } from './layouts.ts';
 import { indexKey, kernelMap } from './maps.ts';
 import { addon, ERRNO, errnoText, kernelError, XDP_ATTACHED } from './native.ts';
 import { linkPath, linksFolder, namesIn, notedInterfaces, programsFolder, removeFolder, SOCK_OPS, unpin } from './pins.ts';
@@ -21,7 +21,7 @@ export interface Unloaded {
 export function unloadKernel({ pinDirectory }: { readonly pinDirectory: string }): Unloaded | null {
   if (!existsSync(pinDirectory)) return null;
   const left: string[] = [];
-  const bans = sum([countOf(pinDirectory, 'ban4'), countOf(pinDirectory, 'ban6'), countOf(pinDirectory, 'ban6x')]);
+  const bans = sum([...BAN_MAPS.map(name => countOf(pinDirectory, name)), ...RULE_MAPS.map(name => countOf(pinDirectory, name, isDeny))]);
   const shuns = countOf(pinDirectory, 'shuns');
   silence(pinDirectory);
   const interfaces = notedInterfaces(pinDirectory, 'xdp');
@@ -58,14 +58,18 @@ function detachLink(path: string, what: string): readonly string[] {
   return result === 0 || result === -ERRNO.ENODEV || result === -ERRNO.ENOLINK ? [] : [`${what} may stay on: ${errnoText(result)}`];
 }
 
+const BAN_MAPS = ['ban4', 'ban6', 'ban6x'] as const;
+const RULE_MAPS = ['pfx4', 'pfx6'] as const;
+const isDeny = (rule: Uint8Array): boolean => rule[LAYOUTS.hm_rule.fields.action[0]] === RULE_ACTION.deny;
+
 const sum = (counts: readonly (number | null)[]): number | null => counts.reduce((all, count) => (all === null || count === null ? null : all + count), 0);
 
-function countOf(pinDirectory: string, name: MapName): number | null {
+function countOf(pinDirectory: string, name: MapName, counts: (value: Uint8Array) => boolean = () => true): number | null {
   const fd = addon().openPin(join(pinDirectory, name));
   if (fd < 0) return null;
   const map = kernelMap(name, fd);
   let count = 0;
-  for (const _ of map.entries()) count++;
+  for (const [, value] of map.entries()) if (counts(value)) count++;
   map.close();
   return count;
 }
