@@ -87,7 +87,7 @@ const RANGE = /^(\d{1,5})(?:-(\d{1,5}))?(?:\/(tcp|udp))?$/;
 
 /** `8080`, `53/udp`, `8000-8100`, `8000-8100/udp`; TCP where it does not say. */
 export const portRange = z
-  .union([z.int().min(1).max(65_535), z.string().regex(RANGE).meta({ title: '`53/udp`, `8000-8100`' })], { error: issue => bad(issue.input, RANGE_FORM) })
+  .union([port, z.string().regex(RANGE).meta({ title: '`53/udp`, `8000-8100`' })], { error: issue => bad(issue.input, RANGE_FORM) })
   .transform((written, context): PortRange => {
     const match = RANGE.exec(String(written));
     const low = Number(match?.[1]);

@@ -1,5 +1,6 @@
 /** Reads the configuration: the file, then the environment over it, then the flags. Tells all problems at once and never throws. */
 import { closeSync, openSync, readSync } from 'node:fs';
+import { resolve } from 'node:path';
 import { MODES, type Mode } from '@honeymesh/intel/evidence';
 import { Lexer, LineCounter, parseDocument } from 'yaml';
 import type { Config } from './config.ts';
@@ -40,7 +41,7 @@ export type Source =
 
 export interface Loaded {
   readonly config: Config;
-  /** null: built-in defaults, no file. */
+  /** Absolute: it is read in other folders than this. null: built-in defaults, no file. */
   readonly path: string | null;
   readonly instance: string;
   readonly paths: InstancePaths;
@@ -80,7 +81,7 @@ export function loadConfig({ path, overrides = {}, environment = {} }: LoadOptio
   if (mode !== undefined) sources.set('mode', mode.source);
   if (interfaces !== undefined) sources.set('interfaces', interfaces.source);
   const name = instance?.value ?? DEFAULT_INSTANCE;
-  return { ok: true, value: { config, path: file.ok ? file.path : null, instance: name, paths: pathsOf(name), sources } };
+  return { ok: true, value: { config, path: file.ok && file.path !== null ? resolve(file.path) : null, instance: name, paths: pathsOf(name), sources } };
 }
 
 /** The text of a configuration file, checked. `lines` tells on which line each key that is there has its value. */

@@ -1,4 +1,5 @@
 /** The configuration file: every key with its default, its bounds and what it is for. The reference and the JSON Schema are made from it. */
+import { bitsOf } from '@honeymesh/intel/address';
 import { MODES } from '@honeymesh/intel/evidence';
 import { NOT_SHARED_BY_DEFAULT } from '@honeymesh/intel/special-ranges';
 import * as z from 'zod';
@@ -206,6 +207,12 @@ export const configSchema = group(
     ).prefault({}),
   },
   'HoneyMesh configuration',
+  value => {
+    const everybody = value.allow.find(target => bitsOf(target) === 0);
+    return everybody === undefined
+      ? undefined
+      : { key: 'allow', message: `${everybody} is everybody: to decide and record without dropping set "mode: observe"` };
+  },
 );
 
 export type { Config } from './config.ts';

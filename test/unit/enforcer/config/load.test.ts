@@ -1,6 +1,6 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { LONGEST_CONFIG_BYTES, loadConfig, parseConfig } from '#enforcer/config/load.ts';
 import { problemText } from '#enforcer/config/problems.ts';
@@ -203,6 +203,19 @@ describe('flags beat the environment, which beats the file', () => {
       '--interface: "a b" is wrong: give the name of a network interface such as eth0 (at most 15 characters, no blank, / or :)',
     ]);
   });
+});
+
+test('a path is told in full: it is read in other folders than this', () => {
+  const path = written('mode: observe\n');
+  const result = loadConfig({ path: relative(process.cwd(), path) });
+  expect(result.ok && result.value.path).toBe(path);
+});
+
+test('everybody is not allowed by a slip of the pen', () => {
+  expect(told('allow: [198.51.100.7, 0.0.0.0/0]\n')).toEqual([
+    'config.yaml:1:8: allow: 0.0.0.0/0 is everybody: to decide and record without dropping set "mode: observe"',
+  ]);
+  expect(told('allow: ["::/0"]\n')[0]).toContain('::/0 is everybody');
 });
 
 test('the defaults are those of the schema', () => {
