@@ -1,5 +1,5 @@
 /** `honeymesh explain ADDRESS`: what holds for a source just now, and the chain of reasons that led there. */
-import { type Address, contains, hostPrefix, networkOf, type Prefix } from '@honeymesh/intel/address';
+import { type Address, bitsOf, contains, hostPrefix, networkOf, type Prefix } from '@honeymesh/intel/address';
 import type { Ban } from '@honeymesh/intel/bans';
 import type { StoredEvent } from '@honeymesh/intel/events';
 import { formatDuration, rfc3339, type UnixMs } from '@honeymesh/intel/time';
@@ -42,7 +42,7 @@ export async function explain(address: Address, deps: ExplainDeps): Promise<Expl
     kernel: kernelWords(view),
     steps: steps(events, view, deps.firstDropOf(address)),
     events: events.map(toEventRow),
-    lifts: whatLifts(address, ban, view, at),
+    lifts: whatLifts(bansOn(address, ledger, at), view, at),
     sharable: sharable(address, ban, deps.neverShared),
   };
 }
@@ -57,7 +57,7 @@ async function eventsAbout(store: Store, address: Address, ban: Ban | null): Pro
 }
 
 function judge(deps: ExplainDeps, ban: Ban | null, allowedWhy: string | null, view: KernelView, at: UnixMs): Pick<ExplainReport, 'verdict' | 'because'> {
-  const observed = deps.enforcing() ? '' : ' (observed only: nothing is dropped in this mode)';
+  const observed = deps.enforcing() ? '' : ' (but nothing is dropped now: mode observe, or a pause)';
   if (allowedWhy !== null || view.rule?.action === 'allow')
     return { verdict: 'allowed', because: `on the allow-list: ${allowedWhy ?? view.rule?.target ?? ''}` };
   const held = view.ban !== null || view.rule?.action === 'deny';
@@ -96,10 +96,21 @@ function steps(events: readonly StoredEvent[], view: KernelView, firstDropAt: Un
   return told;
 }
 
-function whatLifts(address: Address, ban: Ban | null, view: KernelView, at: UnixMs): string | null {
-  if (ban !== null) {
-    const order = ban.target === hostPrefix(address) || contains(ban.target, address) ? `"honeymesh bans remove ${ban.target}"` : '';
-    return ban.expiresAt === null ? order : `${order}, or time: it ends at ${rfc3339(ban.expiresAt)}`;
+/** Each ban that holds for an address, the narrowest first: one alone being lifted would not let it in. */
+const bansOn = (address: Address, ledger: Ledger, at: UnixMs): readonly Ban[] =>
+  ledger
+    .bans()
+    .filter(ban => contains(ban.target, address) && (ban.expiresAt === null || ban.expiresAt > at))
+    .sort((one, other) => bitsOf(other.target) - bitsOf(one.target));
+
+function whatLifts(bans: readonly Ban[], view: KernelView, at: UnixMs): string | null {
+  if (bans.length > 0) {
+    const orders = bans.map(ban => `"honeymesh bans remove ${ban.target}"`).join(' and ');
+    const [only] = bans.length === 1 ? bans : [];
+    if (only !== undefined) return only.expiresAt === null ? orders : `${orders}, or time: it ends at ${rfc3339(only.expiresAt)}`;
+    const lasting = bans.find(ban => ban.expiresAt === null);
+    const last = Math.max(...bans.map(ban => ban.expiresAt ?? 0)) as UnixMs;
+    return lasting === undefined ? `${orders}, or time: the last ends at ${rfc3339(last)}` : orders;
   }
   if (view.shun === null || view.shun.expiresAt <= at) return null;
   return `"honeymesh bans remove ${view.shun.target}", or time: it ends at ${rfc3339(view.shun.expiresAt)}`;
