@@ -1,4 +1,5 @@
 /** The entry of the command line: `enforcer/bin/honeymesh` starts it under the right Node. */
+import { writeSync } from 'node:fs';
 import { unixMs } from '@honeymesh/intel/time';
 import { runCli } from './cli/program.ts';
 import type { Terminal } from './cli/terminal.ts';
@@ -10,8 +11,17 @@ const { stdin, stdout, stderr, env } = process;
 for (const stream of [stdout, stderr]) {
   stream.on('error', (error: NodeJS.ErrnoException) => {
     if (error.code === 'EPIPE') process.exit(0);
-    throw error;
+    writeLastWord(`honeymesh: what was to be printed could not be written: ${error.message}\nfix: look at where the output goes\n`);
+    process.exit(1);
   });
+}
+
+function writeLastWord(text: string): void {
+  try {
+    writeSync(2, text);
+  } catch {
+    // standard error may be what failed
+  }
 }
 
 const terminal: Terminal = {

@@ -1,5 +1,5 @@
 /** What an operator may write on a command line, checked before anybody is asked. */
-import { parseAddress, parsePrefix } from '@honeymesh/intel/address';
+import { isHostPrefix, networkOf, parseAddress, parsePrefix } from '@honeymesh/intel/address';
 import { EVENT_KINDS } from '@honeymesh/intel/events';
 import { TIERS, type Tier } from '@honeymesh/intel/evidence';
 import { parseDuration, rfc3339, type UnixMs, unixMs } from '@honeymesh/intel/time';
@@ -17,7 +17,9 @@ export function readTarget(text: string): string {
 export function readAddress(text: string): string {
   const read = parseAddress(text.trim());
   if (read.ok) return read.value;
-  throw usage(`${shown(text)} is not an address`, 'write one address such as 203.0.113.7 or 2001:db8::7');
+  const target = parsePrefix(text.trim()); // as lists show a single address: 203.0.113.7/32
+  if (target.ok && isHostPrefix(target.value)) return networkOf(target.value);
+  throw usage(`${shown(text)} is not ${target.ok ? 'one address' : 'an address'}`, 'write one address such as 203.0.113.7 or 2001:db8::7');
 }
 
 /** A duration, passed on as it was written. */

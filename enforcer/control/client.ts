@@ -7,7 +7,7 @@ import { type Answer, CALLS, type Call, LONGEST_ANSWER_BYTES, parseAnswer, toLin
 
 const ANSWER_MS = 60_000;
 const CONNECT_MS = 5_000;
-const START_IT = 'start it: "npm start" in a checkout, "systemctl start honeymesh" where it is installed; bans that are loaded stay in force meanwhile';
+const START_IT = 'start it: "npm start" in the checkout, or "honeymesh run"; bans that are loaded stay in force meanwhile';
 
 export interface ControlClient extends Operations {
   /** Live events. Resolves when the signal aborts; rejects with HM_DAEMON_DOWN when the daemon goes away. `onMissed`: so many events were too fast for us. */

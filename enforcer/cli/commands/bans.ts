@@ -1,5 +1,6 @@
 /** `honeymesh bans list|add|remove|import`. */
 import { readFile } from 'node:fs/promises';
+import { parseDuration } from '@honeymesh/intel/time';
 import type { Command } from 'commander';
 import type { BanRow, DryRunReport } from '../../control/operations.ts';
 import { readDuration, readNote, readTarget, readTier } from '../arguments.ts';
@@ -9,6 +10,8 @@ import { banLines } from '../import-lines.ts';
 import { outputOption } from '../options.ts';
 import { pairs, printable, table } from '../terminal.ts';
 
+/** The daemon's clock ran on while it answered. */
+const CLOCK_SLACK_MS = 5_000;
 const BAN_JSON = '{target, tier: "E0"|"E1"|"E2"|"operator", reasons: [], origins: [], createdAt, expiresAt|null, droppedPackets, enforced}';
 
 export function addBans(program: Command, context: Context): void {
@@ -47,7 +50,7 @@ export function addBans(program: Command, context: Context): void {
         return;
       }
       const row = await withDaemon(command, context, daemon => daemon.addBan(order));
-      show(command, context, row, ban => `banned ${printable(ban.target)} ${ban.expiresAt === null ? 'without end' : `until ${printable(ban.expiresAt)}`}\n`);
+      show(command, context, row, ban => bannedText(ban, order.ttl, context.now()));
     });
 
   bans
@@ -91,6 +94,17 @@ export function addBans(program: Command, context: Context): void {
       );
       if (report.refused.length > 0) context.exitWith(EXIT.failed);
     });
+}
+
+/** An order never shortens a ban: who asked for less is told what holds, and how to get it. */
+function bannedText({ target, expiresAt }: BanRow, ttl: string | undefined, now: number): string {
+  const end = expiresAt === null ? 'without end' : `until ${printable(expiresAt)}`;
+  const asked = ttl === undefined ? null : parseDuration(ttl);
+  const longer = asked?.ok === true && (expiresAt === null || Date.parse(expiresAt) > now + asked.value + CLOCK_SLACK_MS);
+  const why = longer
+    ? `: an earlier ban lasts longer than ${printable(ttl ?? '')} ("honeymesh bans remove ${printable(target)}" first, for a shorter one)`
+    : '';
+  return `banned ${printable(target)} ${end}${why}\n`;
 }
 
 function terms({ ttl, note }: { readonly ttl?: string; readonly note?: string }): { readonly ttl?: string; readonly note?: string } {

@@ -31,7 +31,7 @@ describe('a wrong command line ends with 2 and says what was meant', () => {
     ['events list --since yesterday', '"yesterday" is not a time', 'RFC 3339'],
     ['events list --limit 0', '"0" is no limit', 'from 1 to'],
     ['events list --port 65536', '"65536" is no port', 'from 0 to 65535'],
-    ['explain 203.0.113.0/24', '"203.0.113.0/24" is not an address', 'write one address'],
+    ['explain 203.0.113.0/24', '"203.0.113.0/24" is not one address', 'write one address'],
     ['pause soon', '"soon" is not a duration', 'write it such as'],
     ['status --instance ../x', '"../x" is no instance name', 'lower-case letters'],
     ['status --config /nowhere.yaml', '--config "/nowhere.yaml": there is no such file', 'name the configuration file'],
@@ -160,6 +160,15 @@ describe('the process', () => {
     for (let round = 0; round < 5; round++) times.push((await start(['status', '--instance', 'unit-test-nobody'])).tookMs);
     // The goal is 300 ms on a quiet machine; the best of five keeps a busy one from failing this.
     expect(Math.min(...times)).toBeLessThan(600);
+  });
+
+  test('says in a line what it could not print where', async () => {
+    const line = `"${process.execPath}" "${main}" help > /dev/full`;
+    const full = await new Promise<{ code: number; err: string }>(resolve =>
+      execFile('sh', ['-c', line], (error, _out, err) => resolve({ code: Number(error?.code ?? 0), err })),
+    );
+    expect(full.code).toBe(1);
+    expect(full.err).toMatch(/^honeymesh: what was to be printed could not be written: .*ENOSPC.*\nfix: .*\n$/);
   });
 
   test('does not mind that its reader goes away', async () => {

@@ -32,6 +32,8 @@ describe('what is asked of the daemon', () => {
       { kinds: ['scan', 'ban', 'touch'], source: '203.0.113.7/32', since: '2026-11-23T12:00:00.000Z', until: '2026-11-24T00:00:00.000Z', port: 22, limit: 5 },
     ],
     ['explain 203.0.113.7', 'explain', { address: '203.0.113.7' }],
+    ['explain 203.0.113.7/32', 'explain', { address: '203.0.113.7' }], // as lists have it
+    ['explain 2001:db8::7/128', 'explain', { address: '2001:db8::7' }],
     ['pause 5m', 'pause', { duration: '5m' }],
     ['pause off', 'pause', { duration: 'off' }],
   ])('%s', async (line, op, args) => {
@@ -127,6 +129,14 @@ describe('the human form', () => {
     const { out } = await lab.run('status');
     expect(out).toMatch(/^degraded +disk: the disk is full\n +fix +make room$/m);
     expect(out).toMatch(/^dropped +12 packets \(drop-ban 12\)$/m);
+  });
+
+  test('of an order that a longer ban outlasts says so, and what would shorten it', async () => {
+    await lab.serve(fakeOperations());
+    const { out } = await lab.run('bans add 203.0.113.7 --ttl 90s');
+    expect(out).toBe(
+      'banned 203.0.113.7/32 without end: an earlier ban lasts longer than 90s ("honeymesh bans remove 203.0.113.7/32" first, for a shorter one)\n',
+    );
   });
 
   test('of explain tells the whole chain', async () => {

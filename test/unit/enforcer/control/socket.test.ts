@@ -256,7 +256,6 @@ describe('the socket', () => {
     const error = (await failure(connectControl(socketPath))) as HoneyMeshError;
     expect(error.code).toBe('HM_DAEMON_DOWN');
     expect(error.fix).toContain('npm start');
-    expect(error.fix).toContain('systemctl start honeymesh');
   });
 
   test('closes when the signal aborts', async () => {
