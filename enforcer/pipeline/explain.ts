@@ -53,7 +53,7 @@ async function eventsAbout(store: Store, address: Address, ban: Ban | null): Pro
   const ofTarget =
     ban === null || ban.target === hostPrefix(address) ? [] : await store.query({ source: ban.target, kinds: ['ban', 'lift', 'evict'], limit: MOST_EVENTS });
   const all = new Map([...own, ...ofTarget.filter(event => event.target === ban?.target || event.source === ban?.target)].map(event => [event.id, event]));
-  return [...all.values()].sort((one, other) => one.id - other.id).slice(-MOST_EVENTS);
+  return [...all.values()].sort((one, other) => one.at - other.at || one.id - other.id).slice(-MOST_EVENTS);
 }
 
 function judge(deps: ExplainDeps, ban: Ban | null, allowedWhy: string | null, view: KernelView, at: UnixMs): Pick<ExplainReport, 'verdict' | 'because'> {

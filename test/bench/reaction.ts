@@ -90,4 +90,6 @@ function rowsOf(acts: readonly Act[]): readonly BenchRow[] {
   ];
 }
 
-const isThere = (command: string): boolean => spawnSync('sh', ['-c', 'command -v "$1"', '-', command]).status === 0;
+function isThere(command: string): boolean {
+  return spawnSync('sh', ['-c', 'command -v "$1"', '-', command]).status === 0;
+}

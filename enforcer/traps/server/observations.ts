@@ -1,5 +1,5 @@
 /**
- * What the sessions saw, on its way to the daemon: the first touch leaves with the same turn of the loop, a flood of them is merged and bounded. What
+ * What the sessions saw, on its way to the daemon: a touch leaves at once where nothing else is on the way, a flood of them is merged and bounded. What
  * does not fit is counted, never queued without end.
  */
 import { LARGEST_BATCH, type TrapMessage, type TrapObservation } from '../messages.ts';
@@ -65,7 +65,8 @@ export function createObservationQueue({ send, soon, sessions }: ObservationQueu
         else lost++;
       } else if (ended.length < MOST_WAITING) ended.push(observation);
       else lost++;
-      plan();
+      if (observation.kind === 'touch' && onTheWay === 0 && !planned) flush();
+      else plan();
     },
   };
 }
