@@ -12,6 +12,7 @@ import type { Operations } from './control/operations.ts';
 import { createControlServer } from './control/server.ts';
 import { createBystanders } from './health/bystanders.ts';
 import { createClockWatch } from './health/clock.ts';
+import { lookAtRooms, lookAtStore } from './health/complaints.ts';
 import { createDegradedBoard } from './health/degraded.ts';
 import { lookAtDisk } from './health/disk.ts';
 import { createLog } from './health/log.ts';
@@ -108,6 +109,8 @@ export async function startDaemon(channel: LauncherChannel, onStopOrder: () => v
   // Before anything is judged: who must not be locked out, then one truth of ledger and kernel.
   machine.look();
   mend('after a start');
+  lookAtStore(store, paths.state, degraded); // whoever asks first is told, not only who asks a second later
+  lookAtRooms(ledger, degraded);
 
   const trapsUp = Promise.withResolvers<void>();
   traps = createTraps();
@@ -172,9 +175,8 @@ export async function startDaemon(channel: LauncherChannel, onStopOrder: () => v
     kernel.sweep(now());
     pipeline.tick();
     feed.tick();
-    const stored = store.status();
-    if (stored.ok) degraded.clear('store', 'status');
-    else degraded.raise({ part: 'store', why: stored.why ?? 'the event log cannot be written', fix: stored.fix ?? `look at ${paths.state}` }, 'status');
+    lookAtStore(store, paths.state, degraded);
+    lookAtRooms(ledger, degraded);
     if (ticks++ % MACHINE_EVERY_TICKS !== 0) return;
     machine.look();
     void lookAtDisk({ directory: paths.state, lowBytes: LOW_DISK_BYTES }, degraded);

@@ -108,6 +108,8 @@ export interface Ledger {
   banOn(target: Prefix | Address, now: UnixMs): Ban | null;
   allowOn(target: Prefix | Address): AllowEntry | null;
   bans(): readonly Ban[];
+  /** Rooms that are full, in words: what is new there comes in only where something weaker makes way. */
+  fullRooms(): readonly { readonly why: string; readonly fix: string }[];
   allowed(): readonly AllowEntry[];
   offence(target: Prefix): Offence | null;
   snapshot(): LedgerSnapshot;

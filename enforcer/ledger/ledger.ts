@@ -184,6 +184,7 @@ export function createLedger(policy: LedgerPolicy, bystanders: Bystanders, snaps
     banOn,
     allowOn: target => allowList.covering(target).at(-1) ?? null,
     bans: book.all,
+    fullRooms: placing.fullRooms,
     allowed: allowList.all,
     offence: target => offences.get(target) ?? null,
     snapshot: () => ({ bans: book.all(), allowed: allowList.orders(), offences: offences.all() }),

@@ -38,6 +38,7 @@ export interface Placing {
   makeRuleRoom(target: Prefix, freed: number, now: UnixMs, out: Outbox): boolean;
   /** Why an order's ban of this target would find no room, or null. */
   noRoomFor(target: Prefix): Refusal | null;
+  fullRooms(): readonly Refusal[];
 }
 
 export function createPlacing(deps: WideningDeps): Placing {
@@ -117,7 +118,7 @@ export function createPlacing(deps: WideningDeps): Placing {
       if (around !== undefined) placeWide(around, null, now, out);
       const next = lacksRoom() ? victim(room, ban.tier) : undefined;
       if (next !== undefined) evict(next, ban.target, now, out);
-      if (lacksRoom()) return fullOf(room, policy.capacity[room]);
+      if (lacksRoom()) return fullOf(room, policy.capacity[room], 'and nothing weaker can make way');
     }
     put(ban, out);
     out.decisions.push({ kind: 'ban', ban, change: 'new', because });
@@ -159,8 +160,11 @@ export function createPlacing(deps: WideningDeps): Placing {
     },
     noRoomFor(target) {
       const room = roomOf(target);
-      return book.get(target) === undefined && isFull(room) && victim(room, 'operator') === undefined ? fullOf(room, policy.capacity[room]) : null;
+      return book.get(target) === undefined && isFull(room) && victim(room, 'operator') === undefined
+        ? fullOf(room, policy.capacity[room], 'and nothing weaker can make way')
+        : null;
     },
+    fullRooms: () => ROOMS.filter(isFull).map(room => fullOf(room, policy.capacity[room], 'and what is new comes in only where something weaker makes way')),
   };
 }
 
@@ -171,10 +175,10 @@ const IN_WORDS: Readonly<Record<Room, string>> = {
   rules: 'allow entries and bans of prefixes',
 };
 
-function fullOf(room: Room, capacity: number): Refusal {
+function fullOf(room: Room, capacity: number, consequence: string): Refusal {
   const bySetting = room === 'ipv4' || room === 'ipv6';
   return {
-    why: `the room for ${capacity} ${IN_WORDS[room]} is full, and nothing weaker can make way`,
+    why: `the room for ${capacity} ${IN_WORDS[room]} is full, ${consequence}`,
     fix: `"honeymesh bans list" shows what holds it: lift what is not needed${bySetting ? ', or raise bans.capacity in the configuration' : ''}`,
   };
 }
