@@ -1,4 +1,5 @@
 /** FTP (RFC 959, 2389, 4217): takes log-ins, lets nobody in. The wording is that of the persona's server. */
+import { awaitClientHello } from './client-hello-wait.ts';
 import { bytesOf, firstLine, verbOf } from './lines.ts';
 import type { Observation, TrapContext, TrapMachine } from './machine.ts';
 import { createMachine, MORE, type Step } from './machine-talk.ts';
@@ -93,6 +94,7 @@ export function createFtpTrap(context: TrapContext): TrapMachine {
   let user: string | undefined;
   let tries = 0;
   let secure = false;
+  let helloNext = false;
 
   function answer(line: string): Omit<Step, 'used'> {
     const { verb, rest } = verbOf(line);
@@ -119,7 +121,8 @@ export function createFtpTrap(context: TrapContext): TrapMachine {
         return say(wording.features(offersTls));
       case 'AUTH':
         if (!offersTls || !/^(TLS|SSL|TLS-C|TLS-P)$/i.test(rest)) return say(wording.noTls);
-        return say(wording.tlsNext, { startTls: 'from-here' });
+        helloNext = true;
+        return say(wording.tlsNext);
       case 'OPTS':
         return say(/^UTF8( ON)?$/i.test(rest) ? wording.utf8 : '501 Option not understood.\r\n');
       default:
@@ -133,6 +136,7 @@ export function createFtpTrap(context: TrapContext): TrapMachine {
       longestMessage: LONGEST_COMMAND,
       greet: () => ({ used: 0, send: bytesOf(wording.greeting(context)) }),
       next(waiting) {
+        if (helloNext) return awaitClientHello(waiting);
         const line = firstLine(waiting);
         if (line === undefined) return MORE;
         // biome-ignore lint/suspicious/noControlCharactersInRegex: binary on a text port is what we look for
@@ -142,6 +146,7 @@ export function createFtpTrap(context: TrapContext): TrapMachine {
       },
       secured() {
         secure = true;
+        helloNext = false;
         user = undefined;
         return MORE;
       },

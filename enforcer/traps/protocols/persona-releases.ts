@@ -52,6 +52,8 @@ export interface Versions {
   readonly asterisk: string;
   readonly xrdp: string;
   readonly tigervnc: string;
+  /** What the daemon says of its protocol and digests. */
+  readonly rsync: string;
 }
 
 const BOOKWORM: Release = {
@@ -90,6 +92,7 @@ const BOOKWORM: Release = {
     asterisk: '20.9.2',
     xrdp: '0.9.21.1',
     tigervnc: '1.12.0',
+    rsync: '31.0 sha512 sha256 sha1 md5 md4',
   },
 };
 
@@ -129,6 +132,7 @@ const BULLSEYE: Release = {
     asterisk: '16.28.0~dfsg-0+deb11u4',
     xrdp: '0.9.21.1',
     tigervnc: '1.11.0',
+    rsync: '31.0',
   },
 };
 
@@ -168,6 +172,7 @@ const JAMMY: Release = {
     asterisk: '18.10.0~dfsg+~cs6.10.40431411-2',
     xrdp: '0.9.17',
     tigervnc: '1.12.0',
+    rsync: '31.0 sha512 sha256 sha1 md5 md4',
   },
 };
 
@@ -207,6 +212,7 @@ const NOBLE: Release = {
     asterisk: '20.6.0~dfsg+~cs6.13.40431414-2build5',
     xrdp: '0.9.24',
     tigervnc: '1.13.1',
+    rsync: '31.0 sha512 sha256 sha1 md5 md4',
   },
 };
 
@@ -246,6 +252,7 @@ const ROCKY_9: Release = {
     asterisk: '18.12.1',
     xrdp: '0.10.0',
     tigervnc: '1.13.1',
+    rsync: '31.0',
   },
 };
 
@@ -285,6 +292,7 @@ const ROCKY_8: Release = {
     asterisk: '16.30.1',
     xrdp: '0.10.0',
     tigervnc: '1.13.1',
+    rsync: '31.0',
   },
 };
 

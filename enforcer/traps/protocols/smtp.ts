@@ -1,5 +1,6 @@
 /** SMTP (RFC 5321, 3207, 4954): logs who tries to log in, and keeps the beginning of mail for this host. Nothing is ever delivered or relayed. */
 
+import { awaitClientHello } from './client-hello-wait.ts';
 import { bytesOf, firstLine, fromBase64, toHex, verbOf } from './lines.ts';
 import type { Observation, TrapContext, TrapMachine } from './machine.ts';
 import { createMachine, MORE, type Step } from './machine-talk.ts';
@@ -10,7 +11,7 @@ const LONGEST_COMMAND = 8192;
 const MOST_UNKNOWN = 10; // postfix hangs up after smtpd_hard_error_limit, 20; a scanner shows itself earlier
 
 /** What the next line is: a command, or the answer to a challenge of AUTH. */
-type Expecting = 'command' | 'login-user' | 'login-secret' | 'plain' | 'cram-md5' | 'mail';
+type Expecting = 'command' | 'login-user' | 'login-secret' | 'plain' | 'cram-md5' | 'mail' | 'client-hello';
 
 /** The machine of one connection. */
 export function createSmtpTrap(context: TrapContext): TrapMachine {
@@ -99,7 +100,8 @@ export function createSmtpTrap(context: TrapContext): TrapMachine {
         return hello ? auth(rest) : say(dialect.helloFirst, seen);
       case 'STARTTLS':
         if (!context.tls || secure) return say(dialect.unrecognised, seen);
-        return say(dialect.tlsNext, seen, { startTls: 'from-here' });
+        expecting = 'client-hello';
+        return say(dialect.tlsNext, seen);
       case 'MAIL':
         if (!hello) return say(dialect.helloFirst, seen);
         if (!/^FROM:/i.test(rest)) return say(dialect.syntax('MAIL FROM:<address>'), seen);
@@ -160,6 +162,7 @@ export function createSmtpTrap(context: TrapContext): TrapMachine {
       longestMessage: LONGEST_COMMAND,
       greet: () => ({ used: 0, send: bytesOf(`${dialect.greeting}\r\n`) }),
       next(waiting) {
+        if (expecting === 'client-hello') return awaitClientHello(waiting);
         const line = firstLine(waiting);
         if (line === undefined) return MORE;
         if (expecting === 'mail') return readMail(line.text, line.used);
