@@ -248,7 +248,6 @@ export async function startDaemon(channel: LauncherChannel, onStopOrder: () => v
       await control.stop();
       await traps?.stop();
       over.abort();
-      feed.flush();
       await pipeline.record([lifecycle(`the enforcer stopped (${why}); the kernel goes on enforcing`)]);
       await pipeline.settled();
       await store.stop();

@@ -1,6 +1,5 @@
 /** The kernel's reports enter the pipeline here: sightings are recorded, suspects kept from eviction, alarms shown. */
 import type { Address } from '@honeymesh/intel/address';
-import type { Sighting } from '@honeymesh/intel/sightings';
 import { HOUR_MS, MINUTE_MS, type UnixMs } from '@honeymesh/intel/time';
 import type { DegradedBoard } from '../health/degraded.ts';
 import type { Kernel, KernelEvent } from '../kernel/port.ts';
@@ -10,8 +9,6 @@ import type { Pipeline } from './pipeline.ts';
 
 export interface KernelFeed {
   take(events: readonly KernelEvent[]): void;
-  /** Hands on at once what waits: before an end. */
-  flush(): void;
   /** Writes the summary of what was not written one by one; ends alarms that are over. */
   tick(): void;
   /** When the first packet of a banned source was dropped, if the kernel told of it lately. */
@@ -21,8 +18,6 @@ export interface KernelFeed {
 const REMEMBERED_DROPS = 8_192;
 const ALARM_MS = MINUTE_MS;
 const SUMMARY_EVERY_MS = 10_000;
-/** What can be spoofed is for the record alone, and a SYN to a trap comes a moment before the touch that bans: the log must not have the processor then. */
-const RECORD_AFTER_MS = 10;
 
 export function createKernelFeed({
   kernel,
@@ -39,16 +34,6 @@ export function createKernelFeed({
   const firstDrops = new Map<Address, UnixMs>();
   const alarms = new Map<'map-full' | 'guard', UnixMs>();
   let summarizedAt = 0;
-  let waiting: Sighting[] = [];
-  let due: NodeJS.Timeout | null = null;
-
-  function flush(): void {
-    if (due !== null) clearTimeout(due);
-    due = null;
-    const sightings = waiting;
-    waiting = [];
-    for (const sighting of sightings) pipeline.sight(sighting);
-  }
 
   function alarm(kind: 'map-full' | 'guard', at: UnixMs): void {
     alarms.set(kind, at);
@@ -81,9 +66,7 @@ export function createKernelFeed({
           case 'scan':
           case 'flood': {
             const sighting = sightingOf(event);
-            if (sighting === null || !gate.admit(event.kind, now())) break;
-            waiting.push(sighting);
-            due ??= setTimeout(flush, RECORD_AFTER_MS);
+            if (sighting !== null && gate.admit(event.kind, now())) pipeline.sight(sighting);
             break;
           }
           case 'suspect':
@@ -100,9 +83,7 @@ export function createKernelFeed({
         }
       }
     },
-    flush,
     tick() {
-      flush();
       const at = now();
       for (const [kind, since] of alarms) {
         if (at - since < ALARM_MS) continue;

@@ -1,5 +1,6 @@
-/* The ring buffers on the libuv loop: the loop wakes us on the rings' epoll descriptor, records are copied into one buffer that JavaScript
- * handed over, and JavaScript is called once a batch. */
+/* The ring buffers on the libuv loop: the loop wakes us on the rings' epoll descriptor; some milliseconds later the records are copied into one buffer that
+ * JavaScript handed over, and JavaScript is called once a batch. Nothing that is decided waits for them: the kernel has acted already. But the SYN to a trap
+ * is told here just when the touch that bans is on its way from the trap process, and the two must not want the processor at once. */
 #include "addon.h"
 
 #include <bpf/libbpf.h>
@@ -13,6 +14,7 @@ namespace honeymesh {
 namespace {
 
 constexpr int BATCH_FULL = -ENOBUFS;
+constexpr uint64_t GATHER_MS = 5;
 
 class Reader {
 public:
@@ -38,7 +40,8 @@ public:
 			return -EINVAL;
 		if (int error = uv_poll_init(loop, &poll_, ring_buffer__epoll_fd(rings_)); error != 0)
 			return error;
-		poll_.data = this;
+		uv_timer_init(loop, &timer_);
+		poll_.data = timer_.data = this;
 		buffer_ = Napi::Persistent(buffer);
 		on_batch_ = Napi::Persistent(on_batch);
 		context_ = new Napi::AsyncContext(env, "honeymesh:ring");
@@ -54,7 +57,11 @@ public:
 			return;
 		open_ = false;
 		uv_poll_stop(&poll_);
-		uv_close(reinterpret_cast<uv_handle_t *>(&poll_), [](uv_handle_t *handle) { delete static_cast<Reader *>(handle->data); });
+		uv_timer_stop(&timer_);
+		uv_close(reinterpret_cast<uv_handle_t *>(&timer_), [](uv_handle_t *handle) {
+			auto *reader = static_cast<Reader *>(handle->data);
+			uv_close(reinterpret_cast<uv_handle_t *>(&reader->poll_), [](uv_handle_t *poll) { delete static_cast<Reader *>(poll->data); });
+		});
 	}
 
 	/* After a start that failed half-way: a handle that the loop knows must be closed before its memory goes. */
@@ -98,13 +105,27 @@ private:
 	static void wake(uv_poll_t *poll, int status, int)
 	{
 		auto *reader = static_cast<Reader *>(poll->data);
-		int count = status < 0 ? status : reader->drain();
+		if (status < 0)
+			return reader->hand_over(status);
+		uv_poll_stop(poll);
+		uv_timer_start(&reader->timer_, gathered, GATHER_MS, 0);
+	}
+
+	static void gathered(uv_timer_t *timer)
+	{
+		auto *reader = static_cast<Reader *>(timer->data);
+		uv_poll_start(&reader->poll_, UV_READABLE, wake);
+		reader->hand_over(reader->drain());
+	}
+
+	void hand_over(int count)
+	{
 		if (count == 0)
 			return;
-		Napi::Env env(reader->env_);
+		Napi::Env env(env_);
 		Napi::HandleScope scope(env);
 		/* May stop the reader, whose memory lives until the loop has closed the handle. */
-		reader->on_batch_.MakeCallback(env.Global(), { Napi::Number::New(env, count) }, *reader->context_);
+		on_batch_.MakeCallback(env.Global(), { Napi::Number::New(env, count) }, *context_);
 		napi_value thrown;
 		bool pending = false;
 		if (napi_is_exception_pending(env, &pending) == napi_ok && pending && napi_get_and_clear_last_exception(env, &thrown) == napi_ok)
@@ -116,6 +137,7 @@ private:
 	napi_env env_ = nullptr;
 	ring_buffer *rings_ = nullptr;
 	uv_poll_t poll_ = {};
+	uv_timer_t timer_ = {};
 	bool open_ = false;
 	uint8_t *data_ = nullptr;
 	size_t record_ = 0, room_ = 0, count_ = 0;
