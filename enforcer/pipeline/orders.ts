@@ -83,8 +83,9 @@ export function createOrders({ pipeline, ledger, kernel, banList, now }: OrdersD
       const settled = await pipeline.order({ kind: 'order-lift', target });
       const lifted = settled.decisions.flatMap(decision => (decision.kind === 'lift' ? [decision.ban.target] : []));
       const removed = [...new Set([...lifted, ...shuns])];
-      if (removed.length > 0) return { removed };
       const refusal = settled.decisions.find(decision => decision.kind === 'refuse');
+      const held = ledger.banOn(target, now()) !== null; // a shun of the same target went, which lets nobody in
+      if (removed.length > 0 && !(held && lifted.length === 0)) return { removed };
       if (refusal?.kind === 'refuse') throw new HoneyMeshError('HM_REFUSED', `${target} stays banned: ${refusal.why}`, { fix: refusal.fix });
       throw new HoneyMeshError('HM_NOT_FOUND', `${target} is not banned`, { fix: `"honeymesh explain ${networkOf(target)}" tells what holds for it` });
     },

@@ -85,6 +85,24 @@ describe('lifting', () => {
     expect(rig.kernel.listShuns()).toEqual([]);
   });
 
+  test('of a shun under a wider ban is refused: who was told "lifted" would expect to be let in', async () => {
+    const rig = createRig();
+    await rig.orders.addBan({ target: '2001:db8::/64' });
+    rig.kernel.shun({
+      target: '2001:db8::/64' as Prefix,
+      reasons: ['syn-scan'],
+      kinds: ['tcp'],
+      expiresAt: unixMs(rig.now() + 60_000),
+      repeats: 0,
+      droppedPackets: 0,
+    });
+    await expect(rig.orders.removeBan({ target: '2001:db8::9' })).rejects.toMatchObject({
+      code: 'HM_REFUSED',
+      message: expect.stringContaining('it lies in the ban of 2001:db8::/64'),
+    });
+    expect(rig.kernel.listShuns()).toEqual([]);
+  });
+
   test('of what is not banned is an error that says where to look', async () => {
     await expect(createRig().orders.removeBan({ target: '203.0.113.7' })).rejects.toMatchObject({
       code: 'HM_NOT_FOUND',
