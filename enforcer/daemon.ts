@@ -32,7 +32,7 @@ import { createKernelFeed } from './pipeline/kernel-feed.ts';
 import { createOrders } from './pipeline/orders.ts';
 import { createPause } from './pipeline/pause.ts';
 import { createPipeline } from './pipeline/pipeline.ts';
-import { reconcile } from './pipeline/reconcile.ts';
+import { orphanRules, reconcile } from './pipeline/reconcile.ts';
 import { asEvent } from './pipeline/record.ts';
 import { readAddress, readTarget } from './pipeline/texts.ts';
 import { sightingOfTrap } from './pipeline/trap-sightings.ts';
@@ -95,7 +95,7 @@ export async function startDaemon(channel: LauncherChannel, onStopOrder: () => v
   let traps: TrapSupervisor | undefined;
   const bystanders = createBystanders({ kernel, onLink: () => machine.onLink, own: () => machine.own, now });
   const ledger = createLedger(ledgerPolicyOf(config, kernel.banCapacity()), bystanders, await store.loadLedger());
-  const enforcement = createEnforcement(kernel, { allowed: ledger.allowed(), bans: ledger.bans() });
+  const enforcement = createEnforcement(kernel, { allowed: ledger.allowed(), bans: [...ledger.bans(), ...orphanRules(kernel, ledger, now())] });
   const degraded = createDegradedBoard((complaint, raised) => {
     if (raised) log.warn(complaint.why, { part: complaint.part, fix: complaint.fix });
     else log.info('recovered', { part: complaint.part, why: complaint.why });

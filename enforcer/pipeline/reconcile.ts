@@ -6,7 +6,7 @@
 import type { Prefix } from '@honeymesh/intel/address';
 import type { Ban } from '@honeymesh/intel/bans';
 import type { UnixMs } from '@honeymesh/intel/time';
-import type { Kernel, KernelBanState, WriteOutcome } from '../kernel/port.ts';
+import type { Kernel, KernelBan, KernelBanState, WriteOutcome } from '../kernel/port.ts';
 import type { Ledger, LedgerInput } from '../ledger/decisions.ts';
 import { type Enforcement, fitsBanMaps } from './enforce.ts';
 
@@ -27,7 +27,8 @@ const CLOCK_SLACK_MS = 2_000;
 export function reconcile({ kernel, ledger, enforcement }: { kernel: Kernel; ledger: Ledger; enforcement: Enforcement }, now: UnixMs): Reconciled {
   const inKernel = new Map<Prefix, KernelBanState>(kernel.listBans().map(ban => [ban.target, ban]));
   const wanted = ledger.bans().filter(ban => ban.expiresAt === null || ban.expiresAt > now);
-  const rules = enforcement.replaceRules(ledger.allowed(), wanted);
+  const orphans = orphanRules(kernel, ledger, now);
+  const rules = enforcement.replaceRules(ledger.allowed(), [...wanted, ...orphans]);
   const missing: Ban[] = [];
   let inBoth = 0;
   for (const ban of wanted) {
@@ -38,7 +39,7 @@ export function reconcile({ kernel, ledger, enforcement }: { kernel: Kernel; led
     else missing.push(ban);
   }
   const stale: Prefix[] = [];
-  const inputs: LedgerInput[] = [];
+  const inputs: LedgerInput[] = orphans.map(ban => ({ kind: 'adopt', ban }));
   for (const held of inKernel.values()) {
     if (held.expiresAt !== null && held.expiresAt <= now) stale.push(held.target);
     else if (ledger.allowOn(held.target) !== null) stale.push(held.target);
@@ -56,6 +57,15 @@ export function reconcile({ kernel, ledger, enforcement }: { kernel: Kernel; led
   };
 }
 
+/** Bans of prefixes that the kernel enforces and the ledger does not know. An allow entry of nobody's is not kept: it would let in whom no configuration names. */
+export function orphanRules(kernel: Kernel, ledger: Ledger, now: UnixMs): readonly Ban[] {
+  const known = new Set(ledger.bans().map(ban => ban.target));
+  return kernel
+    .listRules()
+    .filter(rule => rule.action === 'deny' && !known.has(rule.target) && (rule.expiresAt === null || rule.expiresAt > now))
+    .map(rule => adoptable(rule, now));
+}
+
 const refusedOf = (outcomes: readonly WriteOutcome[]): Prefix[] => outcomes.filter(outcome => !outcome.enforced).map(outcome => outcome.target);
 
 function same(ban: Ban, held: KernelBanState): boolean {
@@ -64,7 +74,7 @@ function same(ban: Ban, held: KernelBanState): boolean {
   return Math.abs(ban.expiresAt - held.expiresAt) <= CLOCK_SLACK_MS;
 }
 
-function adoptable(held: KernelBanState, now: UnixMs): Ban {
+function adoptable(held: KernelBan, now: UnixMs): Ban {
   return {
     target: held.target,
     tier: held.tier,
