@@ -19,8 +19,6 @@ export interface OrdersDeps {
   readonly now: () => UnixMs;
 }
 
-const LONGEST_IMPORT = 200_000;
-
 export function createOrders({ pipeline, ledger, kernel, banList, now }: OrdersDeps): Orders {
   async function ban(target: Prefix, expiresAt: UnixMs | null, note: string | undefined): Promise<Settled> {
     const settled = await pipeline.order({ kind: 'order-ban', target, expiresAt, ...(note === undefined ? {} : { note }) });
@@ -32,6 +30,7 @@ export function createOrders({ pipeline, ledger, kernel, banList, now }: OrdersD
         fix: 'lift bans, or raise bans.capacity; it is tried again each second',
       });
     }
+    if (!settled.stored) throw notStored(`${target} is banned`, 'only the kernel remembers it');
     return settled;
   }
 
@@ -85,17 +84,13 @@ export function createOrders({ pipeline, ledger, kernel, banList, now }: OrdersD
       const removed = [...new Set([...lifted, ...shuns])];
       const refusal = settled.decisions.find(decision => decision.kind === 'refuse');
       const held = ledger.banOn(target, now()) !== null; // a shun of the same target went, which lets nobody in
+      if (lifted.length > 0 && !settled.stored) throw notStored(`the ban of ${lifted.join(', ')} is lifted`, 'a crash would bring it back');
       if (removed.length > 0 && !(held && lifted.length === 0)) return { removed };
       if (refusal?.kind === 'refuse') throw new HoneyMeshError('HM_REFUSED', `${target} stays banned: ${refusal.why}`, { fix: refusal.fix });
       throw new HoneyMeshError('HM_NOT_FOUND', `${target} is not banned`, { fix: `"honeymesh explain ${networkOf(target)}" tells what holds for it` });
     },
 
     async importBans(order) {
-      if (order.lines.length > LONGEST_IMPORT) {
-        throw new HoneyMeshError('HM_USAGE', `${order.lines.length} lines are too many for one import`, {
-          fix: `split the list: ${LONGEST_IMPORT} lines at most`,
-        });
-      }
       const expiresAt = endOf(order.ttl, now());
       const refused: { line: number; text: string; why: string }[] = [];
       let added = 0;
@@ -129,6 +124,7 @@ export function createOrders({ pipeline, ledger, kernel, banList, now }: OrdersD
       });
       const refusal = settled.decisions.find(decision => decision.kind === 'refuse');
       if (refusal?.kind === 'refuse') throw new HoneyMeshError('HM_REFUSED', `${target} is not allowed: ${refusal.why}`, { fix: refusal.fix });
+      if (!settled.stored) throw notStored(`${target} is allowed`, 'a crash would forget it');
       const entry = ledger.allowOn(target);
       if (entry === null) throw new HoneyMeshError('HM_REFUSED', `${target} is not allowed`, { fix: '"honeymesh status" tells what is degraded' });
       return allowRow(entry);
@@ -138,6 +134,7 @@ export function createOrders({ pipeline, ledger, kernel, banList, now }: OrdersD
       const target = readTarget(order.target);
       const settled = await pipeline.order({ kind: 'disallow', target });
       const removed = settled.decisions.flatMap(decision => (decision.kind === 'disallow' ? [decision.entry.target] : []));
+      if (removed.length > 0 && !settled.stored) throw notStored(`${removed.join(', ')} is no longer allowed`, 'a crash would allow it again');
       if (removed.length > 0) return { removed };
       const refusal = settled.decisions.find(decision => decision.kind === 'refuse');
       if (refusal?.kind === 'refuse') throw new HoneyMeshError('HM_REFUSED', `${target} stays allowed: ${refusal.why}`, { fix: refusal.fix });
@@ -145,6 +142,12 @@ export function createOrders({ pipeline, ledger, kernel, banList, now }: OrdersD
     },
   };
 }
+
+/** What was ordered is in force, but nobody may take it for acknowledged: the disk refused. */
+const notStored = (done: string, until: string): HoneyMeshError =>
+  new HoneyMeshError('HM_STORE_READ_ONLY', `${done}, but that is not on disk: the event log cannot be written`, {
+    fix: `"honeymesh status" tells why; it is written as soon as that is mended, until then ${until}`,
+  });
 
 /** The shuns that lie in `target`, or that a single IPv6 address falls under (they are kept by /64). */
 function shunsOn(kernel: Kernel, target: Prefix): readonly Prefix[] {

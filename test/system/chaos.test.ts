@@ -3,6 +3,8 @@
  * acknowledged holds, no frame of a banned source comes through, the log stays whole. HONEYMESH_NIGHTLY=1 kills 100 times; HONEYMESH_SEED repeats a run.
  */
 import { randomInt } from 'node:crypto';
+import { closeSync, openSync, readFileSync, rmSync, writeFileSync, writeSync } from 'node:fs';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { contains, type Prefix } from '@honeymesh/intel/address';
 import { afterEach, beforeEach, expect, test } from 'vitest';
@@ -160,3 +162,105 @@ test(`kill -9 at ${MOMENTS} random moments: nothing acknowledged is lost, no pac
       visits: visits.length,
     });
 });
+
+test('stopped, upgraded, started under fire: the program is swapped in place, and no packet of a banned source gets in', async () => {
+  await banAndHammer();
+  const programs = new Set<string>();
+  const program = (): string => /prog\/xdp id (\d+)/.exec(wire.lab.ip(['link', 'show', 'eth0'], wire.host))?.[1] ?? 'none';
+  for (const end of ['stop', 'SIGTERM', 'stop'] as const) {
+    programs.add(program());
+    if (end === 'stop') await enforcer.honeymesh(['stop']);
+    else running.child.kill(end);
+    await running.ended;
+    running = enforcer.run();
+    await running.ready();
+  }
+  programs.add(program());
+  expect(programs.size).toBe(4);
+  expect(programs).not.toContain('none');
+  expect(await gaps()).toEqual({});
+  const listed = await asked(control => control.listBans({}));
+  expect(listed.filter(({ enforced }) => enforced).map(({ target }) => target)).toEqual(expect.arrayContaining(BANNED));
+});
+
+test('a log that is damaged between two runs costs no ban: the kernel holds them, the new log takes them over, and status says what happened', async () => {
+  await banAndHammer();
+  running.child.kill('SIGTERM');
+  await running.ended;
+  const log = join(enforcer.paths.state, 'events.db');
+  const bytes = readFileSync(log);
+  writeFileSync(log, bytes.fill(0xa5, 1024, bytes.length - 512));
+  running = enforcer.run();
+  await running.ready();
+  const { degraded, store } = await asked(control => control.status());
+  expect(store.ok).toBe(false);
+  expect(degraded).toEqual([expect.objectContaining({ part: 'store', why: expect.stringMatching(/damaged.*set aside/) })]);
+  const listed = await asked(control => control.listBans({}));
+  expect(listed.filter(({ enforced }) => enforced).map(({ target }) => target)).toEqual(expect.arrayContaining(BANNED));
+  expect(await gaps()).toEqual({});
+  // What it took over is on disk again: it outlives even the kernel's maps.
+  await enforcer.honeymesh(['unload']);
+  await running.ended;
+  running = enforcer.run();
+  await running.ready();
+  expect((await asked(control => control.listBans({}))).map(({ target }) => target)).toEqual(expect.arrayContaining(BANNED));
+});
+
+test('a full disk holds back neither bans nor their end, is said, and what happened meanwhile is in the log as soon as there is room', async () => {
+  running.child.kill('SIGTERM');
+  await running.ended;
+  const filler = join(enforcer.paths.state, 'filler');
+  await wire.host.run(['mount', '-t', 'tmpfs', '-o', 'size=4m', 'tmpfs', enforcer.paths.state]);
+  try {
+    running = enforcer.run();
+    await running.ready();
+    await banAndHammer();
+    fill(filler);
+    const attackers = Array.from({ length: 40 }, (_, at) => `10.90.${20 + at}.1`);
+    const touching = trapVisitors(wire.outside, attackers, TRAP_PORT, 20);
+    await eventually('all attackers are banned', async () => {
+      const listed = await asked(control => control.listBans({ tier: 'E1' }));
+      return attackers.every(source => listed.some(({ target, enforced }) => enforced && target === `${source}/32`));
+    });
+    await touching.stop();
+    await eventually('status says so', async () =>
+      (await asked(control => control.status())).degraded.some(({ part, why }) => part === 'store' && /full|no space/i.test(why)),
+    );
+    // An order is carried out, and nobody is told that it would outlive a power cut.
+    await expect(asked(control => control.addBan({ target: '10.92.250.1' }))).rejects.toMatchObject({ code: 'HM_STORE_READ_ONLY' });
+    expect((await asked(control => control.listBans({ target: '10.92.250.1' })))[0]).toMatchObject({ enforced: true });
+    await expect(asked(control => control.removeBan({ target: BANNED[0] ?? '' }))).rejects.toMatchObject({ code: 'HM_STORE_READ_ONLY' });
+    await wire.hammer.remove(HAMMERING[0] ?? '');
+    // A crash while nothing can be written: the kernel remembers.
+    const daemon = running.daemonPid() ?? 0;
+    process.kill(daemon, 'SIGKILL');
+    await answers(daemon);
+    expect((await asked(control => control.listBans({ target: '10.92.250.1' })))[0]).toMatchObject({ enforced: true });
+
+    rmSync(filler);
+    await eventually('it has recovered', async () => (await asked(control => control.status())).degraded.every(({ part }) => part !== 'store'), 30_000);
+    expect((await enforcer.honeymesh(['events', 'verify'])).code).toBe(0);
+    expect(Object.keys(await gaps()).filter(source => source !== HAMMERING[0])).toEqual([]);
+    expect((await asked(control => control.listBans({ tier: 'E1' }))).length).toBeGreaterThanOrEqual(attackers.length);
+    running.child.kill('SIGTERM');
+    await running.ended;
+  } finally {
+    if (running.child.exitCode === null && running.child.signalCode === null) {
+      running.child.kill('SIGKILL');
+      await running.ended;
+    }
+    await wire.host.run(['umount', '--lazy', enforcer.paths.state]);
+  }
+});
+
+/** Until not a byte more fits. */
+function fill(path: string): void {
+  const file = openSync(path, 'w');
+  try {
+    for (const block = Buffer.alloc(4_096); ; ) writeSync(file, block);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOSPC') throw error;
+  } finally {
+    closeSync(file);
+  }
+}

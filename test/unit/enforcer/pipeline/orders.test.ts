@@ -148,3 +148,19 @@ describe('the allow-list', () => {
     expect(rig.banList.rows()).toHaveLength(1);
   });
 });
+
+test('an order that the disk refused is carried out and not acknowledged: the answer says what that means', async () => {
+  const rig = createRig();
+  await rig.orders.addBan({ target: '203.0.113.1' });
+  rig.store.refuse = true;
+  const refused = { code: 'HM_STORE_READ_ONLY', message: expect.stringContaining('not on disk'), fix: expect.stringContaining('status') };
+  await expect(rig.orders.addBan({ target: '203.0.113.2' })).rejects.toMatchObject(refused);
+  await expect(rig.orders.removeBan({ target: '203.0.113.1' })).rejects.toMatchObject(refused);
+  await expect(rig.orders.addAllowed({ target: '203.0.113.3' })).rejects.toMatchObject(refused);
+  await expect(rig.orders.removeAllowed({ target: '203.0.113.3' })).rejects.toMatchObject(refused);
+  expect(await rig.orders.importBans({ lines: ['203.0.113.4'] })).toMatchObject({ added: 0, refused: [{ text: '203.0.113.4' }] });
+  expect(rig.banList.rows().map(({ target, enforced }) => [target, enforced])).toEqual([
+    ['203.0.113.2/32', true],
+    ['203.0.113.4/32', true],
+  ]);
+});

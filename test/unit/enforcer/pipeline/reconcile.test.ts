@@ -52,6 +52,21 @@ test('what only the ledger knows is put in, what only the kernel knows is taken 
   );
 });
 
+test('a ban of a prefix that only the kernel knows is taken over, and its rule never leaves', async () => {
+  const wide = ban('198.51.100.0/24', unixMs(START + HOUR_MS));
+  const over = ban('198.51.101.0/24', unixMs(START - 1));
+  const rig = createRig();
+  rig.kernel.setRules([
+    { ...kernelBan(wide), action: 'deny' },
+    { ...kernelBan(over), action: 'deny' },
+  ]);
+  const { inputs } = reconcile(rig, rig.now());
+  expect(rig.kernel.listRules().map(rule => rule.target)).toEqual(['198.51.100.0/24']);
+  for (const input of inputs) await rig.pipeline.order(input);
+  expect(rig.ledger.bans()).toMatchObject([{ target: '198.51.100.0/24', tier: 'E1', expiresAt: START + HOUR_MS, note: 'found in the kernel after a restart' }]);
+  expect(rig.kernel.listRules().map(rule => rule.target)).toEqual(['198.51.100.0/24']);
+});
+
 test('a second reconciling finds nothing to do', async () => {
   const rig = createRig({ snapshot: { bans: [ban('203.0.113.1/32'), ban('2001:db8::/64', unixMs(START + HOUR_MS))], allowed: [], offences: [] } });
   reconcile(rig, rig.now());
