@@ -53,9 +53,3 @@ export function rfc5322(at: UnixMs): string {
   const { weekday, day, month, year, clock } = partsOf(at);
   return `${weekday}, ${two(day)} ${MONTHS[month - 1]} ${year} ${clock} +0000`;
 }
-
-/** `1994-11-06T08:49:37Z` */
-export function isoSeconds(at: UnixMs): string {
-  const { day, month, year, clock } = partsOf(at);
-  return `${year}-${two(month)}-${two(day)}T${clock}Z`;
-}

@@ -1,6 +1,5 @@
 /** The Docker Engine API on TCP (2375), open to all: it hears which images, commands and mounts are wanted, and starts nothing. */
 
-import { isoSeconds } from './dates.ts';
 import { goHead, goRefusal } from './http-go.ts';
 import { createHttpMachine, type HttpAnswer, type HttpRequest, type HttpSite } from './http-talk.ts';
 import { toHex } from './lines.ts';
@@ -10,6 +9,15 @@ import { command, type Observation } from './observation.ts';
 const JSON_TYPE = 'application/json';
 const LONGEST_COMMAND = 1024;
 
+/** Commit and time of the builds that the releases ship. */
+const BUILDS: ReadonlyMap<string, readonly [commit: string, builtAt: string]> = new Map([
+  ['20.10.5+dfsg1', ['363e9a8', '2021-08-20T09:12:43.000000000+00:00']],
+  ['20.10.24+dfsg1', ['5d6db84', '2023-05-26T15:20:13.000000000+00:00']],
+  ['24.0.7', ['24.0.7-0ubuntu2', '2024-05-10T13:19:24.000000000+00:00']],
+  ['26.1.3', ['8e96db1', '2024-05-16T08:35:42.000000000+00:00']],
+  ['26.1.4', ['de5c9cf', '2024-06-05T11:30:52.000000000+00:00']],
+]);
+
 /** The machine of one connection. */
 export function createDockerTrap(context: TrapContext): TrapMachine {
   return createHttpMachine(context, createSite(context));
@@ -18,6 +26,7 @@ export function createDockerTrap(context: TrapContext): TrapMachine {
 function createSite(context: TrapContext): HttpSite {
   const { persona, acceptedAt, random } = context;
   const { docker, dockerApi, go } = persona.versions;
+  const [commit = '', builtAt = ''] = BUILDS.get(docker) ?? [];
   const common: readonly (readonly [string, string])[] = [
     ['Api-Version', dockerApi],
     ['Docker-Experimental', 'false'],
@@ -40,12 +49,12 @@ function createSite(context: TrapContext): HttpSite {
       Version: docker,
       ApiVersion: dockerApi,
       MinAPIVersion: '1.12',
-      GitCommit: toHex(persona.bytes('docker-commit', 4)).slice(0, 7),
+      GitCommit: commit,
       GoVersion: go,
       Os: 'linux',
       Arch: 'amd64',
       KernelVersion: persona.release.kernel,
-      BuildTime: isoSeconds(persona.startedAt('docker-build', acceptedAt)),
+      BuildTime: builtAt,
     };
   }
 
@@ -130,7 +139,7 @@ function createSite(context: TrapContext): HttpSite {
     }
   }
 
-  return { protocol: 'docker', answer, refuse: () => goRefusal, head: goHead };
+  return { protocol: 'docker', refusesBlankLines: true, answer, refuse: () => goRefusal, head: goHead };
 }
 
 /** The command that a container or an exec is to run: the beginning of its body, as it came. */

@@ -44,6 +44,8 @@ export interface Framing {
 
 export interface HttpSite {
   readonly protocol: string;
+  /** A blank line before a request is refused, as Go does; others skip it (RFC 9112, 2.2). */
+  readonly refusesBlankLines?: true;
   answer(request: HttpRequest): HttpAnswer;
   /** What is no HTTP. */
   refuse(problem: Exclude<HeadProblem, 'more'>): HttpAnswer;
@@ -113,7 +115,8 @@ export function createHttpMachine(context: TrapContext, site: HttpSite): TrapMac
       next(waiting, nowMs) {
         if (tunnel !== undefined) return { used: waiting.length, observations: [payload(tunnel, waiting.toString('latin1'))] };
         if (pending !== undefined) return readBody(waiting, pending, nowMs);
-        const head = readHead(waiting);
+        const blank = site.refusesBlankLines === true && (waiting[0] === 0x0a || (waiting[0] === 0x0d && waiting[1] === 0x0a));
+        const head = blank ? 'bad-line' : readHead(waiting);
         if (head === 'more') return MORE;
         if (typeof head === 'string') return render({ ...site.refuse(head), close: true }, undefined, waiting.length, nowMs, [malformed(PROBLEMS[head])]);
         const body = bodyOf(head);

@@ -92,7 +92,7 @@ function createSite({ persona, random }: TrapContext): HttpSite {
     );
   }
 
-  return { protocol: 'kubernetes', answer, refuse: () => goRefusal, head: goHead };
+  return { protocol: 'kubernetes', refusesBlankLines: true, answer, refuse: () => goRefusal, head: goHead };
 }
 
 interface Resource {
