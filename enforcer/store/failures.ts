@@ -47,7 +47,7 @@ export function failureOf(error: unknown, directory: string): Failure {
       return {
         kind,
         why: `the event log in ${directory} cannot be written (${said})`,
-        fix: `make ${directory} writable for the user that the daemon runs as ("ls -ld ${directory}", "mount | grep ro,")`,
+        fix: `make ${directory} and all files in it writable for the user that the daemon runs as ("ls -la ${directory}", "mount | grep ro,")`,
       };
     case 'busy':
       return { kind, why: `another program holds the event log in ${directory} (${said})`, fix: `"fuser -v ${directory}/events.db" shows who; stop it` };

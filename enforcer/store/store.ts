@@ -137,6 +137,8 @@ export function createStore(options: StoreOptions, { log, now }: StoreDeps): Sto
         state = 'closed';
         continue;
       }
+      // SQLite opens what it may not write for reading, and stays so when it may: only a new connection notices.
+      if (failure.kind === 'read-only') state = 'closed';
       if (queue.refusal?.why !== failure.why) log?.error(failure.why, { fix: failure.fix });
       return { ok: false, failure, poisoned: failure.kind === 'bug' };
     }

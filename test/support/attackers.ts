@@ -58,7 +58,7 @@ export interface Scene {
 export interface ClientOptions {
   readonly everyMs: number;
   readonly forMs: number;
-  readonly port?: number;
+  readonly port?: number | readonly number[];
   /** Where it runs and whom it asks; the neighbour asks the host unless told otherwise. */
   readonly from?: Namespace;
   readonly to?: string;

@@ -1,11 +1,12 @@
 /**
- * A program: an ordinary client of a real service. `traffic-client.ts SOURCE HOST PORT EVERY_MS FOR_MS`
- * A short connection every so often: connect, be greeted, be echoed, close. Prints `{"tried":n,"served":n,"why":[...]}` at the end.
+ * A program: an ordinary client of a real service. `traffic-client.ts SOURCE HOST PORT,... EVERY_MS FOR_MS`
+ * A short connection every so often, to its ports in turn: connect, be greeted, be echoed, close. Prints `{"tried":n,"served":n,"why":[...]}` at the end.
  */
 import { connect } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-const [source = '', host = '', port = '', everyMs = '', forMs = ''] = process.argv.slice(2);
+const [source = '', host = '', portList = '', everyMs = '', forMs = ''] = process.argv.slice(2);
+const ports = portList.split(',').map(Number);
 const PATIENCE_MS = 2_500; // a SYN that is sent again and answered is served late, on a busy machine too; what is lost is told by the taps
 
 const why = new Set<string>();
@@ -16,7 +17,7 @@ const visits: Promise<void>[] = [];
 function visit(): Promise<void> {
   return new Promise(resolve => {
     let heard = '';
-    const socket = connect({ host, port: Number(port), localAddress: source });
+    const socket = connect({ host, port: ports[tried % ports.length] ?? 0, localAddress: source });
     const end = (reason: string): void => {
       clearTimeout(deadline);
       if (reason === 'served') served++;
@@ -35,8 +36,8 @@ function visit(): Promise<void> {
 }
 
 for (const startedMs = performance.now(); performance.now() - startedMs < Number(forMs); await sleep(Number(everyMs))) {
-  tried++;
   visits.push(visit());
+  tried++;
 }
 await Promise.all(visits);
 process.stdout.write(`${JSON.stringify({ tried, served, why: [...why] })}\n`);

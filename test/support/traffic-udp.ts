@@ -19,10 +19,10 @@ socket.bind({ address: source, port: 0 });
 await once(socket, 'listening');
 
 const payload = Buffer.alloc(Number(bytes), 0x45);
-const startedMs = performance.now();
-for (let elapsedMs = 0; elapsedMs < Number(forMs); await sleep(TURN_MS), elapsedMs = performance.now() - startedMs) {
-  for (const due = Math.floor((Math.min(elapsedMs, Number(forMs)) * Number(perSecond)) / 1_000) + 1; sent < due; sent++)
-    socket.send(payload, Number(port), host);
+const total = Math.round((Number(forMs) * Number(perSecond)) / 1_000);
+for (const startedMs = performance.now(); sent < total; await sleep(TURN_MS)) {
+  const due = Math.min(total, Math.floor(((performance.now() - startedMs) * Number(perSecond)) / 1_000) + 1);
+  for (; sent < due; sent++) socket.send(payload, Number(port), host);
 }
 await sleep(LAST_ANSWER_MS);
 process.stdout.write(`${JSON.stringify({ sent, heard })}\n`);
