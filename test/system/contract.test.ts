@@ -113,12 +113,14 @@ describe('a start', () => {
     await running.ready();
   };
 
-  test('with a state folder that is read-only enforces, says so, and writes down what it missed once it can', async () => {
+  test('with a state folder that is read-only enforces, says so, and writes down what it missed at the next start', async () => {
     const { state } = enforcer.paths;
     const readOnly = ['unshare', '--mount', '--propagation', 'unchanged', 'sh', '-c', 'mount --bind "$0" "$0" && mount -o remount,ro,bind "$0" && exec "$@"'];
     await again([...readOnly, state]);
     expect(await reaches(STRANGER)).toBe(false);
-    expect(await ban('198.51.100.7')).toMatchObject({ enforced: true });
+    const { code, stderr } = await enforcer.honeymesh(['bans', 'add', '198.51.100.7'], { mayFail: true });
+    expect([code, stderr]).toEqual([1, expect.stringContaining('198.51.100.7/32 is banned, but that is not on disk')]);
+    expect(await enforcer.json<BanRow[]>(['bans', 'list', '--target', '198.51.100.7'])).toMatchObject([{ enforced: true }]);
     const status = await enforcer.json<StatusReport>(['status']);
     expect(status.store.ok).toBe(false);
     expect(status.degraded).toContainEqual(expect.objectContaining({ part: 'store', fix: expect.stringContaining(state) }));
