@@ -59,7 +59,7 @@ export function createSessionWatch(options: SessionWatchOptions, sources: Sessio
 }
 
 /** The real sources. The table of TCP sockets, which may be large, is read only when an sshd session appears that was not there before. */
-export function createSessionSources(): SessionSources {
+function createSessionSources(): SessionSources {
   const known = new Map<string, LoginRecord>();
   return {
     logins: () => [...utmp(), ...logind()],

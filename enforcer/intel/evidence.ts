@@ -11,7 +11,6 @@ export const strongerTier = (one: Tier, other: Tier): Tier => (tierNumber(one) >
 
 export const ORIGINS = ['kernel', 'trap', 'peer', 'hub', 'operator'] as const;
 export type Origin = (typeof ORIGINS)[number];
-export const originNumber = (origin: Origin): number => ORIGINS.indexOf(origin);
 
 export const MODES = ['observe', 'enforce', 'lockdown'] as const;
 export type Mode = (typeof MODES)[number];

@@ -26,8 +26,6 @@ export type ReasonMask = number & { readonly __brand: 'ReasonMask' };
 
 const BY_NAME = new Map<string, (typeof REASONS)[number]>(REASONS.map(reason => [reason.name, reason]));
 
-export const isReason = (text: string): text is Reason => BY_NAME.has(text);
-
 export function reasonMask(reasons: readonly Reason[]): ReasonMask {
   let mask = 0;
   for (const name of reasons) mask |= 1 << (BY_NAME.get(name)?.bit ?? 31);

@@ -1,5 +1,5 @@
 /** Ranges with a meaning of their own (IANA special-purpose registries, RFC 6890 and its updates). */
-import { type Address, contains, overlaps, type Prefix } from './address.ts';
+import { overlaps, type Prefix } from './address.ts';
 
 export interface SpecialRange {
   readonly prefix: Prefix;
@@ -42,5 +42,3 @@ export const NOT_SHARED_BY_DEFAULT = ranges([
 export function specialRange(target: Prefix, among: readonly SpecialRange[]): SpecialRange | undefined {
   return among.find(range => overlaps(range.prefix, target));
 }
-
-export const isIn = (address: Address, among: readonly SpecialRange[]): boolean => among.some(range => contains(range.prefix, address));

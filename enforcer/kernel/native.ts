@@ -27,8 +27,7 @@ export const ERRNO = {
 /** bpf_map_update_elem's flags (linux/bpf.h). */
 export const UPDATE = { any: 0, onlyNew: 1, onlyExisting: 2 } as const;
 
-/** BPF_PROG_TYPE_... and BPF_MAP_TYPE_... that we use. */
-export const PROGRAM_TYPE = { schedCls: 3, xdp: 6, sockOps: 13 } as const;
+/** BPF_MAP_TYPE_... that we use. */
 export const MAP_TYPE = { hash: 1, array: 2, percpuArray: 6, lruHash: 9, lpmTrie: 11, sockmap: 15, ringbuf: 27 } as const;
 
 /** XDP_FLAGS_..._MODE of a link (linux/if_link.h) and XDP_ATTACHED_... of a query. */

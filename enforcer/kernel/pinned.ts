@@ -29,7 +29,7 @@ export function openPinnedKernel({ pinDirectory }: PinnedOptions, deps: KernelCl
 }
 
 /** All maps of an instance, whatever wrote into them. */
-export function openPinnedMaps(pinDirectory: string): KernelMaps {
+function openPinnedMaps(pinDirectory: string): KernelMaps {
   const opened: Partial<Record<MapName, KernelMap>> = {};
   try {
     for (const name of MAP_NAMES) {
@@ -44,7 +44,7 @@ export function openPinnedMaps(pinDirectory: string): KernelMaps {
   return opened as KernelMaps;
 }
 
-export function openPinnedMap(pinDirectory: string, name: MapName): KernelMap {
+function openPinnedMap(pinDirectory: string, name: MapName): KernelMap {
   const path = join(pinDirectory, name);
   const fd = addon().openPin(path);
   if (fd >= 0) return kernelMap(name, fd);
@@ -55,7 +55,7 @@ export function openPinnedMap(pinDirectory: string, name: MapName): KernelMap {
   throw kernelError('HM_BPFFS', `opening ${path}`, fd, 'only root and the user of the daemon may open the pins of an instance');
 }
 
-export const closeMaps = (maps: Partial<KernelMaps>): void => {
+const closeMaps = (maps: Partial<KernelMaps>): void => {
   for (const name of MAP_NAMES) maps[name]?.close();
 };
 

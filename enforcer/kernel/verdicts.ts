@@ -20,5 +20,3 @@ export type Verdict = (typeof VERDICTS)[number];
 /** Counters behind the verdicts (enum hm_counter). */
 export const COUNTERS = ['shun-full', 'events-limited', 'events-lost', 'new-sources', 'guarded', 'steered', 'tracker-full'] as const;
 export type Counter = (typeof COUNTERS)[number];
-
-export const isDrop = (verdict: Verdict): boolean => verdict.startsWith('drop-');

@@ -50,7 +50,7 @@ export function banRefusal(target: Prefix, allowList: AllowList, bystanders: Bys
 }
 
 /** How an entry leaves the allow-list. */
-export function removalFix(entry: AllowEntry): string {
+function removalFix(entry: AllowEntry): string {
   switch (entry.cause) {
     case 'operator':
       return `"honeymesh allow remove ${nameOf(entry.target)}" first`;

@@ -17,7 +17,7 @@ export interface Merged {
 export const endOf = (ban: Ban): number => ban.expiresAt ?? Number.POSITIVE_INFINITY;
 
 /** What this tier earns at the nth offence: doubled at each, at most the longest. */
-export function termMs(policy: LedgerPolicy, tier: Tier, offences: number): number {
+function termMs(policy: LedgerPolicy, tier: Tier, offences: number): number {
   const firstMs = tierNumber(tier) >= tierNumber('E2') ? policy.contentMs : policy.touchMs;
   return Math.min(policy.longestMs, firstMs * 2 ** (offences - 1));
 }
@@ -33,7 +33,7 @@ export function offenceNumber(offences: Offences, target: Prefix, now: UnixMs): 
 }
 
 /** Evidence of a sighting is E2 at the most: only an order makes an operator's ban. */
-export const evidenceOf = (sighting: Sighting): Tier => (sighting.tier === 'operator' ? 'E2' : sighting.tier);
+const evidenceOf = (sighting: Sighting): Tier => (sighting.tier === 'operator' ? 'E2' : sighting.tier);
 
 export function firstBan(target: Prefix, sighting: Sighting, offences: number, policy: LedgerPolicy, now: UnixMs): Ban {
   const tier = evidenceOf(sighting);

@@ -4,7 +4,6 @@ import { hash } from 'node:crypto';
 /** What a column of the log may hold. Texts may come as their UTF-8 bytes: both hash alike. */
 export type ChainValue = null | number | string | Uint8Array;
 
-export const HASH_BYTES = 32;
 /** The link before the first, one for each chain, so that no link of one fits into another. */
 export const GENESIS = {
   events: hash('sha256', 'HoneyMesh events 1', 'buffer'),

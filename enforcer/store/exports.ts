@@ -1,9 +1,8 @@
-/** Events as the operator's rows, and rows as files: a JSON array, NDJSON, CSV. Page by page: an export never holds the whole log. */
+/** Events as the operator's rows, and rows as files: a JSON array, NDJSON, CSV. */
 import type { StoredEvent } from '@honeymesh/intel/events';
 import { techniquesOf } from '@honeymesh/intel/reasons';
 import { rfc3339, unixMs } from '@honeymesh/intel/time';
 import type { EventRow } from '../control/operations.ts';
-import type { EventQuery, Store } from './port.ts';
 
 /** The last instant that a Date can hold (ECMA-262, 21.4.1.1). */
 const LATEST_MS = 8.64e15;
@@ -28,20 +27,7 @@ export function toEventRow(event: StoredEvent): EventRow {
   };
 }
 
-/** All events that match, in pages of at most `pageEvents`, in the order of the query; its `limit` does not count here. */
-export async function* eventPages(store: Pick<Store, 'query'>, query: EventQuery, pageEvents = 1_000): AsyncGenerator<readonly StoredEvent[]> {
-  let next = query;
-  for (;;) {
-    const page = await store.query({ ...next, limit: pageEvents });
-    if (page.length > 0) yield page;
-    const last = page.at(-1);
-    if (last === undefined || page.length < pageEvents) return;
-    next = query.ascending === true ? { ...next, afterId: last.id } : { ...next, beforeId: last.id };
-  }
-}
-
-export const EXPORT_FORMATS = ['json', 'ndjson', 'csv'] as const;
-export type ExportFormat = (typeof EXPORT_FORMATS)[number];
+export type ExportFormat = 'json' | 'ndjson' | 'csv';
 
 /** What is written before, for each page, and after. One export, one object: JSON has to know where the first row was. */
 export interface EventExport {

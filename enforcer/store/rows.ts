@@ -7,7 +7,7 @@ import { type UnixMs, unixMs } from '@honeymesh/intel/time';
 import type { ChainValue } from './chain.ts';
 
 /** Characters of a summary that are kept: it is one line. */
-export const LONGEST_SUMMARY = 2_000;
+const LONGEST_SUMMARY = 2_000;
 const TRANSPORTS: readonly Transport[] = ['tcp', 'udp', 'icmp'];
 
 /** The columns that are hashed, in the order of the chain; `id` comes first, `hash` is the link itself. */

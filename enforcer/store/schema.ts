@@ -37,7 +37,7 @@ const MIGRATIONS: readonly ((db: Database.Database) => void)[] = [
     db.exec(segmentTable(1, 1));
   },
 ];
-export const SCHEMA_VERSION = MIGRATIONS.length;
+const SCHEMA_VERSION = MIGRATIONS.length;
 
 /** Brings an open file to SCHEMA_VERSION in one transaction; `onCreate` fills a new file within it. Throws NewerLog where it is beyond. */
 export function migrate(db: Database.Database, onCreate: () => void): void {

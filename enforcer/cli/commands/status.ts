@@ -17,7 +17,7 @@ export function addStatus(program: Command, context: Context): void {
     .action(async (_options: unknown, command: Command) => show(command, context, await withDaemon(command, context, daemon => daemon.status()), statusText));
 }
 
-export function statusText(status: StatusReport): string {
+function statusText(status: StatusReport): string {
   const packets = Object.entries(status.packets);
   const sum = (rows: readonly (readonly [string, number])[]): number => rows.reduce((total, [, count]) => total + count, 0);
   const drops = packets.filter(([name, count]) => name.startsWith('drop-') && count > 0);
