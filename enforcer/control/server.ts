@@ -1,12 +1,14 @@
 /** The daemon's end of the control socket: a Unix socket that only its owner and root may open. */
 import { chmodSync, lstatSync, mkdirSync, unlinkSync } from 'node:fs';
-import { connect, createServer, type Server } from 'node:net';
+import { connect, createServer, type Server, type Socket } from 'node:net';
 import { dirname } from 'node:path';
 import { HoneyMeshBug, HoneyMeshError } from '../errors.ts';
 import { type Connection, serveConnection } from './connection.ts';
 import type { Operations } from './operations.ts';
+import { toLine, wireError } from './protocol.ts';
 
-const MOST_CONNECTIONS = 32;
+/** Scripts call the CLI in parallel, and each `tail` stays: more than a busy host has, few enough for the descriptors of a process (1024). */
+export const MOST_CONNECTIONS = 256;
 /** sun_path holds 108 bytes with its end. */
 const LONGEST_PATH_BYTES = 107;
 const PROBE_MS = 1_000;
@@ -54,11 +56,11 @@ export function createControlServer({ socketPath }: ControlServerOptions, { oper
       mkdirSync(dirname(socketPath), { recursive: true, mode: 0o755 });
       await clearStale(socketPath);
       const starting = createServer({ allowHalfOpen: true }, socket => {
+        if (connections.size >= MOST_CONNECTIONS) return turnAway(socket);
         const connection = serveConnection(socket, { operations, onBug });
         connections.add(connection);
         socket.once('close', () => connections.delete(connection));
       });
-      starting.maxConnections = MOST_CONNECTIONS;
       await listen(starting, socketPath);
       server = starting;
       starting.on('error', onBug);
@@ -67,6 +69,15 @@ export function createControlServer({ socketPath }: ControlServerOptions, { oper
     },
     stop,
   };
+}
+
+/** Id 0 is our word on the connection as a whole. */
+function turnAway(socket: Socket): void {
+  const full = new HoneyMeshError('HM_REFUSED', `${MOST_CONNECTIONS} programs ask the daemon already`, {
+    fix: 'try again; end what is left open ("honeymesh tail")',
+  });
+  socket.on('error', () => {});
+  socket.end(toLine({ id: 0, ok: false, error: wireError(full) }), () => socket.destroy());
 }
 
 /** Binds with mode 0600 from the first moment on: the umask holds while bind() makes the socket. */

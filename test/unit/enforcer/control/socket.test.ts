@@ -7,7 +7,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { connectControl } from '#enforcer/control/client.ts';
 import type { EventRow, Operations } from '#enforcer/control/operations.ts';
 import { CALLS, LONGEST_REQUEST_BYTES } from '#enforcer/control/protocol.ts';
-import { type ControlServer, createControlServer } from '#enforcer/control/server.ts';
+import { type ControlServer, createControlServer, MOST_CONNECTIONS } from '#enforcer/control/server.ts';
 import { HoneyMeshBug, HoneyMeshError } from '#enforcer/errors.ts';
 import { banRow, eventRow, fakeOperations, statusReport } from '#test/support/fake-operations.ts';
 
@@ -267,6 +267,25 @@ describe('the socket', () => {
     while (existsSync(socketPath) && Date.now() < deadline) await wait(10);
     expect(existsSync(socketPath)).toBe(false);
   });
+});
+
+test('one client too many is told so; the others are served, and so is who comes when one has left', async () => {
+  await serve(fakeOperations());
+  const clients = await Promise.all(Array.from({ length: MOST_CONNECTIONS }, () => connectControl(socketPath)));
+  await Promise.all(clients.map(client => client.status()));
+  const late = await connectControl(socketPath);
+  expect(await failure(late.status())).toMatchObject({ code: 'HM_REFUSED', fix: expect.stringContaining('try again') });
+  expect((await clients[7]?.status())?.instance).toBe('main');
+  clients[0]?.close();
+  const deadline = performance.now() + 3_000;
+  let instance: string | undefined;
+  while (instance === undefined && performance.now() < deadline) {
+    const next = await connectControl(socketPath);
+    instance = (await next.status().catch(() => undefined))?.instance;
+    next.close();
+  }
+  expect(instance).toBe('main');
+  for (const client of clients) client.close();
 });
 
 describe('a hostile client', () => {
