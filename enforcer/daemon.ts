@@ -73,7 +73,6 @@ export async function startDaemon(channel: LauncherChannel, onStopOrder: () => v
   });
   kernel.setConfig(kernelConfig);
   kernel.setTrapPorts(options.listeners === null ? [] : config.traps.ports);
-  kernel.pause(null);
 
   // What is true of this machine, and who is allowed for that.
   let sessions = options.sessions;

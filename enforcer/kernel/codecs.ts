@@ -197,6 +197,8 @@ export function setFlag(entry: Uint8Array, flag: number, on: boolean): boolean {
 
 export const setPausedUntil = (entry: Uint8Array, untilNs: bigint): void => viewOf(entry).setBigUint64(CONFIG.paused_until_ns[0], untilNs, true);
 
+export const readPausedUntil = (entry: Uint8Array): bigint => viewOf(entry).getBigUint64(CONFIG.paused_until_ns[0], true);
+
 /** What the loader writes: whose sockets count, and by which layout the maps were made. */
 export function stampConfig(entry: Uint8Array, netnsCookie: bigint): void {
   viewOf(entry).setBigUint64(CONFIG.netns_cookie[0], netnsCookie, true);

@@ -3,7 +3,7 @@ import { hostPrefix, type Prefix } from '@honeymesh/intel/address';
 import type { UnixMs } from '@honeymesh/intel/time';
 import { bansOnMaps } from './bans-on-maps.ts';
 import { createKernelClock } from './clock.ts';
-import { decodeEvent, decodeStats, NO_COUNT, STATS_ROWS, setPausedUntil, sumCounts, writeConfig } from './codecs.ts';
+import { decodeEvent, decodeStats, NO_COUNT, readPausedUntil, STATS_ROWS, setPausedUntil, sumCounts, writeConfig } from './codecs.ts';
 import { configEntry } from './config-entry.ts';
 import { hostOnMaps } from './host-on-maps.ts';
 import { MAP_NAMES, type MapName } from './layouts.ts';
@@ -64,6 +64,10 @@ export function createKernelOnMaps(maps: KernelMaps, { now, ...rest }: KernelClo
     },
     setConfig: wanted => config.change(entry => writeConfig(entry, wanted)),
     pause: until => config.change(entry => setPausedUntil(entry, until === null ? 0n : clock.toNs(until))),
+    pausedUntil() {
+      const untilNs = readPausedUntil(config.read());
+      return untilNs > clock.nowNs() ? clock.toUnixMs(untilNs) : null;
+    },
     ...host,
     stats() {
       const { values, found } = maps.stats.getMany(statsKeys);

@@ -189,6 +189,7 @@ export function createMemoryKernel({ capacity = PLENTY }: { readonly capacity?: 
     pause(until) {
       written.pausedUntil = until;
     },
+    pausedUntil: () => (written.pausedUntil !== null && written.pausedUntil > now() ? written.pausedUntil : null),
     setOwnAddresses(addresses) {
       written.own = addresses;
     },

@@ -145,6 +145,8 @@ export interface Kernel {
   setConfig(config: KernelConfig): void;
   /** Decide and count, but drop nothing, until then; null ends a pause. */
   pause(until: UnixMs | null): void;
+  /** The end of a pause that lasts still, whoever ordered it: null where there is none. */
+  pausedUntil(): UnixMs | null;
   setOwnAddresses(addresses: readonly Address[]): void;
   /** `always` are served for good, `now` were seen with a listener just now; replaces the former `always`. */
   setServedPorts(always: ServedPorts, now: ServedPorts): void;

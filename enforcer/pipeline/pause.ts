@@ -13,7 +13,7 @@ export interface Pause {
 const LONGEST_MS = 24 * HOUR_MS;
 
 export function createPause({ kernel, pipeline, now }: { kernel: Kernel; pipeline: Pipeline; now: () => UnixMs }): Pause {
-  let until: UnixMs | null = null;
+  let until = kernel.pausedUntil(); // ordered of a daemon before this one: it ends when it was to end
   const current = (): UnixMs | null => (until !== null && until > now() ? until : null);
   return {
     async set(duration) {

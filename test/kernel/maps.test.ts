@@ -166,11 +166,14 @@ describe('on the real maps', () => {
       const { verdict, bank, action } = tester.run(syn('203.0.113.7', own, 22));
       return [verdict, bank, action];
     };
-    kernel.pause(unixMs(Date.now() + 60_000));
+    const until = unixMs(Date.now() + 60_000);
+    kernel.pause(until);
+    expect(kernel.pausedUntil()).toBe(until);
     expect(tried()).toEqual(['drop-ban', 'paused', 'pass']);
     tester.configure();
     expect(tried()).toEqual(['drop-ban', 'paused', 'pass']);
     kernel.pause(null);
+    expect(kernel.pausedUntil()).toBeNull();
     expect(tried()).toEqual(['drop-ban', 'enforced', 'drop']);
     kernel.pause(unixMs(Date.now() - 2_000)); // the coarse clock lags, on a busy machine by more than a tick
     expect(tried()).toEqual(['drop-ban', 'enforced', 'drop']);
