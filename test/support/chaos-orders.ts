@@ -3,21 +3,22 @@
  * then on. Each acknowledged ban is hammered at once; nobody sends in the name of these targets otherwise, so whatever of them comes through is a gap.
  */
 import { setImmediate as immediate } from 'node:timers/promises';
+import { contains, type Prefix } from '@honeymesh/intel/address';
 import { type ControlClient, connectControl } from '#enforcer/control/client.ts';
-import type { BanRow } from '#enforcer/control/operations.ts';
+import type { AllowRow, BanRow } from '#enforcer/control/operations.ts';
 import { HoneyMeshError } from '#enforcer/errors.ts';
 import type { Hammer } from '#test/support/chaos-wire.ts';
 import type { Random } from '#test/support/oracle/random.ts';
 
-/** `open`: an order was under way when the daemon went; either may be true. */
-export type Acknowledged = 'banned' | 'lifted' | 'open';
+/** `held`: a ban, or an entry of the allow-list. `open`: an order was under way when the daemon went; either may be true. */
+export type Acknowledged = 'held' | 'lifted' | 'open';
 
 export interface Orders {
   readonly acknowledged: ReadonlyMap<string, Acknowledged>;
   readonly answered: number;
   /** Refusals and other answers that no crash explains. */
   readonly strange: readonly string[];
-  /** Settles what was open by what the daemon says now. */
+  /** Settles what was open by what the daemon says now: the targets of its bans and of its allow-list. */
   settle(listed: ReadonlySet<string>): Promise<void>;
   /** Resolves when no order is under way. */
   pause(): Promise<void>;
@@ -29,13 +30,16 @@ const LANES = 4;
 const TARGETS_A_LANE = 120;
 const AGAIN_MS = 20;
 
-/** An address or prefix of a lane: most are IPv4 addresses, some IPv6 addresses, /64, and prefixes that are rules in the kernel. */
+/** An address or prefix of a lane: most are IPv4 addresses, some IPv6 addresses, /64, prefixes that are rules in the kernel, and addresses to be allowed. */
 function targetOf(lane: number, at: number): string {
   if (at % 12 === 0) return `10.91.${lane * 16 + at / 12}.0/24`;
   if (at % 12 === 1) return `fd91:${lane + 1}::${(at + 1).toString(16)}/128`;
   if (at % 12 === 2) return `fd92:${lane + 1}:0:${(at + 1).toString(16)}::/64`;
+  if (at % 12 === 3) return `10.95.${lane}.${at}/32`;
   return `10.92.${lane}.${at}/32`;
 }
+
+const isToBeAllowed = (target: string): boolean => target.startsWith('10.95.');
 
 /** A source inside the target. */
 const sourceIn = (target: string): string => (target.endsWith('::/64') ? `${target.slice(0, -3)}77` : target.replace(/\.0\/24$/, '.77').replace(/\/\d+$/, ''));
@@ -52,14 +56,16 @@ export function createOrders(socketPath: string, hammer: Hammer, random: Random)
   const busy = new Set<Promise<void>>();
 
   async function order(control: ControlClient, target: string): Promise<void> {
-    const lift = acknowledged.get(target) === 'banned';
-    if (lift) await hammer.remove(sourceIn(target));
+    const lift = acknowledged.get(target) === 'held';
+    const toBeAllowed = isToBeAllowed(target);
+    if (lift && !toBeAllowed) await hammer.remove(sourceIn(target));
     acknowledged.set(target, 'open');
-    if (lift) await control.removeBan({ target });
+    if (toBeAllowed) await (lift ? control.removeAllowed({ target }) : control.addAllowed({ target }));
+    else if (lift) await control.removeBan({ target });
     else await control.addBan({ target, ...(random.chance(0.3) ? { ttl: '24h' } : {}) });
     answered++;
-    acknowledged.set(target, lift ? 'lifted' : 'banned');
-    if (!lift) await hammer.add(sourceIn(target));
+    acknowledged.set(target, lift ? 'lifted' : 'held');
+    if (!lift && !toBeAllowed) await hammer.add(sourceIn(target));
   }
 
   async function lane(number: number): Promise<void> {
@@ -74,7 +80,7 @@ export function createOrders(socketPath: string, hammer: Hammer, random: Random)
         const target = targetOf(number, random.below(TARGETS_A_LANE));
         const state = acknowledged.get(target);
         // More bans than lifts, so that most of the lane is banned most of the time.
-        if (state === 'open' || (state === 'banned' && random.chance(0.6))) {
+        if (state === 'open' || (state === 'held' && random.chance(0.6))) {
           await immediate();
           continue;
         }
@@ -105,8 +111,8 @@ export function createOrders(socketPath: string, hammer: Hammer, random: Random)
     async settle(listed) {
       for (const [target, state] of acknowledged) {
         if (state !== 'open') continue;
-        acknowledged.set(target, listed.has(target) ? 'banned' : 'lifted');
-        if (listed.has(target)) await hammer.add(sourceIn(target));
+        acknowledged.set(target, listed.has(target) ? 'held' : 'lifted');
+        if (listed.has(target) && !isToBeAllowed(target)) await hammer.add(sourceIn(target));
       }
     },
     async pause() {
@@ -122,23 +128,29 @@ export function createOrders(socketPath: string, hammer: Hammer, random: Random)
   };
 }
 
+/** What the daemon says now. */
+export interface Listed {
+  readonly bans: readonly BanRow[];
+  readonly allowed: readonly AllowRow[];
+}
+
+export const targetsOf = ({ bans, allowed }: Listed): ReadonlySet<string> => new Set([...bans, ...allowed].map(({ target }) => target));
+
 /** What the daemon must not have forgotten: sentences about what it did. `known`: bans that a list has shown before, made by evidence. */
-export function brokenPromises(
-  orders: Orders,
-  listed: readonly BanRow[],
-  known: readonly BanRow[],
-  covers: (wide: string, target: string) => boolean,
-): string[] {
-  const rows = new Map(listed.map(row => [row.target, row]));
+export function brokenPromises(orders: Orders, listed: Listed, known: readonly BanRow[]): string[] {
+  const targets = targetsOf(listed);
+  const idle = new Set(listed.bans.filter(({ enforced }) => !enforced).map(({ target }) => target));
   const broken: string[] = [];
   for (const [target, state] of orders.acknowledged) {
-    const row = rows.get(target);
-    if (state === 'banned' && row === undefined) broken.push(`lost the ban of ${target}`);
-    if (state === 'banned' && row?.enforced === false) broken.push(`does not enforce ${target}`);
-    if (state === 'lifted' && row !== undefined) broken.push(`undid the lift of ${target}`);
+    const what = isToBeAllowed(target) ? 'allow entry' : 'ban';
+    if (state === 'held' && !targets.has(target)) broken.push(`lost the ${what} of ${target}`);
+    if (state === 'held' && idle.has(target)) broken.push(`does not enforce ${target}`);
+    if (state === 'lifted' && targets.has(target)) broken.push(`undid the lift of the ${what} of ${target}`);
   }
   // Many addresses of a network become one ban of it.
-  for (const { target } of known)
-    if (!listed.some(row => row.enforced && covers(row.target, target))) broken.push(`lost the ban of ${target}, which came of evidence`);
+  for (const { target } of known) {
+    if (!listed.bans.some(row => row.enforced && contains(row.target as Prefix, target as Prefix)))
+      broken.push(`lost the ban of ${target}, which came of evidence`);
+  }
   return broken;
 }
