@@ -61,13 +61,23 @@ static __always_inline __u32 obey_rule(struct hm_rule *rule)
 {
 	if (rule->action == HM_RULE_ALLOW)
 		return HM_PASS_ALLOWED;
-	__sync_fetch_and_add(&rule->drops, 1);
+	rule->drops++;
 	return HM_DROP_PREFIX;
+}
+
+/* True for the one packet that was the first. Only that takes an atomic operation: see struct hm_ban. */
+static __always_inline bool count_drop(struct hm_ban *ban)
+{
+	if (likely(ban->drops)) {
+		ban->drops++;
+		return false;
+	}
+	return !__sync_fetch_and_add(&ban->drops, 1);
 }
 
 static __always_inline __u32 drop_banned(const struct hm_config *config, const struct hm_frame *frame, struct hm_packet *packet, struct hm_ban *ban)
 {
-	if (unlikely(!__sync_fetch_and_add(&ban->drops, 1))) {
+	if (unlikely(count_drop(ban))) {
 		struct hm_finding finding = { .kind = HM_EVENT_BAN_HIT, .reasons = ban->reasons, .verdict = HM_DROP_BAN };
 
 		describe(frame, packet);

@@ -7,7 +7,9 @@
 
 #include "honeymesh_consts.h"
 
-/* Value of ban4, ban6, ban6x. */
+/* Value of ban4, ban6, ban6x.
+ * drops: the first one is counted atomically, as it is told, the others plainly: where two CPUs drop the same source at the same moment,
+ * one of the two may go uncounted here. The totals are in stats, a row for each CPU, and exact. */
 struct hm_ban {
 	__u64 expires_ns; /* CLOCK_MONOTONIC; 0: no end */
 	__u64 drops;
@@ -32,7 +34,8 @@ struct hm_prefix6 {
 	__u8 bytes[16];
 };
 
-/* Value of pfx4, pfx6. */
+/* Value of pfx4, pfx6. drops: counted plainly, as in hm_ban; in pfx4 the value lies at a multiple of 4 bytes only, where not every CPU has
+ * atomic operations on 8. */
 struct hm_rule {
 	__u64 expires_ns; /* 0: no end */
 	__u64 drops;
