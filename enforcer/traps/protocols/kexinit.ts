@@ -60,5 +60,6 @@ export function readKexInit(packet: Uint8Array): Parsed<KexInit, KexInitFailure>
   if (length > LONGEST_PACKET) return unparsed('too-long');
   if (padding + 1 > length) return unparsed('not-kexinit');
   const payload = reader.take(length - padding - 1);
+  reader.take(padding);
   return reader.truncated ? unparsed('truncated') : parseKexInit(payload);
 }

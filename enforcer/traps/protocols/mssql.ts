@@ -46,6 +46,8 @@ function createTalk({ persona }: TrapContext): Talk {
   /** A message may come in many packets; it is answered when the last of them is here. */
   function next(waiting: Buffer): Step {
     const type = waiting[0];
+    if (type !== TDS_PRELOGIN && type !== TDS_LOGIN7 && type !== TDS_OLD_LOGIN)
+      return { used: waiting.length, observations: [malformed('no TDS log-in')], close: true };
     const parts: Uint8Array[] = [];
     let at = 0;
     for (;;) {
@@ -56,7 +58,7 @@ function createTalk({ persona }: TrapContext): Talk {
       parts.push(waiting.subarray(at + TDS_HEADER_BYTES, at + length));
       const last = ((waiting[at + 1] ?? 0) & END_OF_MESSAGE) !== 0;
       at += length;
-      if (last) return { used: at, ...answer(type ?? 0, Buffer.concat(parts)) };
+      if (last) return { used: at, ...answer(type, Buffer.concat(parts)) };
     }
   }
 

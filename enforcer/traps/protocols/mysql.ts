@@ -87,7 +87,11 @@ function createTalk(context: TrapContext): Talk {
     }
     const empty = answer.length === 0 || (answer.length === 1 && answer[0] === 0);
     if (empty) return denied(sequence, false, credentials(user, ''));
-    return denied(sequence, true, credentials(user, `${hex(scramble)}*${hex(answer)}`, answer.length === 8 ? 'mysql-old-password' : plugin));
+    return denied(
+      sequence,
+      true,
+      credentials(user, `${hex(scramble)}*${hex(answer)}`, answer.length === 8 ? 'mysql-old-password' : plugin.replaceAll('_', '-')),
+    );
   }
 
   function denied(sequence: number, usingPassword: boolean, tried: Observation): Omit<Step, 'used'> {
