@@ -1,6 +1,7 @@
 /** Talks to a trap's machine as the driver does, on a clock of its own. */
 import { parseAddress } from '@honeymesh/intel/address';
 import { unixMs } from '@honeymesh/intel/time';
+import { describe, expect, test } from 'vitest';
 import type { MachineLimits, Observation, Outcome, ProtocolFactory, TrapContext, TrapMachine } from '#enforcer/traps/protocols/machine.ts';
 import { createPersona, type Persona, SEED_BYTES } from '#enforcer/traps/protocols/persona.ts';
 
@@ -65,4 +66,26 @@ export function talk(create: ProtocolFactory, context: TrapContext, parts: reado
     if (last.close) break;
   }
   return { answer, greeting, seen, last, machine };
+}
+
+export interface Row {
+  readonly name: string;
+  readonly sent: readonly string[];
+  /** All that is answered after the greeting: a text is a beginning of it. */
+  readonly answered: string | RegExp;
+  readonly saw: readonly Partial<Observation>[];
+  readonly closed?: boolean;
+}
+
+/** Tests of a machine, one for each row. */
+export function table(protocol: string, create: ProtocolFactory, port: number, persona: Persona, rows: readonly Row[]): void {
+  describe(protocol, () => {
+    test.each(rows)('$name', ({ sent, answered, saw, closed }) => {
+      const { answer, seen, last } = talk(create, contextOf(port, { persona }), sent);
+      if (typeof answered === 'string') expect(answer.slice(0, answered.length)).toBe(answered);
+      else expect(answer).toMatch(answered);
+      expect(seen).toMatchObject(saw);
+      expect(last.close).toBe(closed ?? false);
+    });
+  });
 }

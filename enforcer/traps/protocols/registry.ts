@@ -12,6 +12,7 @@ const BY_NAME = new Map(PROTOCOLS.map(protocol => [protocol.name, protocol]));
 /** A service that waits for its client answers within milliseconds; one that greets late looks like one behind a slow look-up. */
 const SILENCE_MS = 900;
 const LONGEST_LOOK = 512;
+const SHORTEST_LOOK = 8; // a client that sends a letter at a time is heard out
 /** What a silent visitor of an unknown port meets: services that people do put on other ports. */
 const GREETERS = ['ftp', 'telnet', 'ssh', 'smtp'] as const;
 
@@ -29,7 +30,8 @@ export function detect(first: Uint8Array): TrapProtocol | 'maybe' | undefined {
     if (recognition === 'yes') return protocol;
     if (recognition === 'maybe') maybe = true;
   }
-  return maybe && first.length < LONGEST_LOOK ? 'maybe' : undefined;
+  const short = first.length < SHORTEST_LOOK && !first.includes(0x0a);
+  return short || (maybe && first.length < LONGEST_LOOK) ? 'maybe' : undefined;
 }
 
 function createUnknownPortTrap(context: TrapContext): TrapMachine {
