@@ -56,6 +56,22 @@ export function createBanList(options: BanListOptions, { ledger, kernel, enforci
     }));
   }
 
+  /** A shun that was made before its source was allowed is there still, and does nothing. */
+  function fromKernel(shuns: readonly KernelShun[]): BanRow[] {
+    if (shuns.length === 0) return [];
+    const proven = new Set(kernel.listProven().map(({ source }) => source));
+    const inForce = enforcing();
+    return shuns.map(shun => {
+      const allowed = ledger.allowOn(shun.target) !== null;
+      const note = allowed
+        ? 'allowed by now'
+        : proven.has(shun.target)
+          ? `known client, only what scans or floods (${kindsOf(shun)})`
+          : `new connections only (${kindsOf(shun)})`;
+      return { ...shunRow(shun, sinceOf(shun, options)), enforced: inForce && !allowed, note };
+    });
+  }
+
   const liveBans = (): readonly Ban[] => {
     const at = now();
     return ledger.bans().filter(ban => ban.expiresAt === null || ban.expiresAt > at);
@@ -68,9 +84,8 @@ export function createBanList(options: BanListOptions, { ledger, kernel, enforci
   return {
     rows(target) {
       const bans = liveBans().filter(ban => touches(ban.target, target));
-      const inForce = enforcing();
       const shuns = liveShuns().filter(shun => touches(shun.target, target));
-      return [...fromLedger(bans), ...shuns.map(shun => shunRow(shun, sinceOf(shun, options), inForce))];
+      return [...fromLedger(bans), ...fromKernel(shuns)];
     },
     row: ban => fromLedger([ban])[0] as BanRow,
     counts: () => ({ active: liveBans().length, shunned: liveShuns().length }),
@@ -82,7 +97,9 @@ function sinceOf(shun: KernelShun, { shunMs, longestShunMs }: BanListOptions): U
   return unixMs(shun.expiresAt - Math.min(longestShunMs, shunMs * 2 ** shun.repeats));
 }
 
-function shunRow(shun: KernelShun, since: UnixMs, enforced: boolean): BanRow {
+const kindsOf = (shun: KernelShun): string => shun.kinds.join(', ');
+
+function shunRow(shun: KernelShun, since: UnixMs): Omit<BanRow, 'enforced'> {
   return {
     target: shun.target,
     tier: 'E0',
@@ -91,8 +108,6 @@ function shunRow(shun: KernelShun, since: UnixMs, enforced: boolean): BanRow {
     createdAt: rfc3339(since),
     expiresAt: rfc3339(shun.expiresAt),
     droppedPackets: shun.droppedPackets,
-    enforced,
-    note: `new connections only (${shun.kinds.join(', ')})`,
   };
 }
 

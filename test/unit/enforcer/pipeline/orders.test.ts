@@ -1,6 +1,7 @@
 import type { Address, Prefix } from '@honeymesh/intel/address';
 import { unixMs } from '@honeymesh/intel/time';
 import { describe, expect, test } from 'vitest';
+import type { KernelConfig } from '#enforcer/kernel/port.ts';
 import { createRig, touchOf } from '#test/support/pipeline.ts';
 
 describe('bans by order', () => {
@@ -83,6 +84,20 @@ describe('lifting', () => {
     expect(await rig.orders.removeBan({ target: '203.0.113.7' })).toEqual({ removed: ['203.0.113.7/32'] });
     expect(await rig.orders.removeBan({ target: '2001:db8::9' })).toEqual({ removed: ['2001:db8::/64'] });
     expect(rig.kernel.listShuns()).toEqual([]);
+  });
+
+  test('shuns tell what they do: nothing to who was allowed since, and to a known client only where it scans or floods', async () => {
+    const rig = createRig();
+    rig.kernel.setConfig({ provenMs: 3_600_000 } as KernelConfig);
+    const shun = { reasons: ['syn-scan'], kinds: ['tcp'], expiresAt: unixMs(rig.now() + 60_000), repeats: 0, droppedPackets: 0 } as const;
+    for (const target of ['203.0.113.7/32', '203.0.113.8/32', '203.0.113.9/32'] as Prefix[]) rig.kernel.shun({ ...shun, target });
+    await rig.orders.addAllowed({ target: '203.0.113.8' });
+    rig.kernel.prove(['203.0.113.9' as Address]);
+    expect(rig.banList.rows()).toMatchObject([
+      { target: '203.0.113.7/32', enforced: true, note: 'new connections only (tcp)' },
+      { target: '203.0.113.8/32', enforced: false, note: 'allowed by now' },
+      { target: '203.0.113.9/32', enforced: true, note: 'known client, only what scans or floods (tcp)' },
+    ]);
   });
 
   test('of a shun under a wider ban is refused: who was told "lifted" would expect to be let in', async () => {
