@@ -8,6 +8,7 @@
  * the gap between two datagrams.
  */
 import { spawnSync } from 'node:child_process';
+import { availableParallelism, loadavg } from 'node:os';
 import { build } from '#enforcer/launch/setup/build.mjs';
 import { createWire, TRAP_PORT, type Wire } from '#test/support/chaos-wire.ts';
 import { createEnforcerHost } from '#test/support/enforcer.ts';
@@ -26,7 +27,7 @@ build({ log: line => console.error(line) });
 const wire = await createWire();
 try {
   const acts = await measured(wire);
-  report(rowsOf(acts), { title: `reaction bench, ${acts.length} acts of as many sources`, jsonPath });
+  report([...rowsOf(acts), loadRow()], { title: `reaction bench, ${acts.length} acts of as many sources`, jsonPath });
 } finally {
   wire.remove();
 }
@@ -88,6 +89,17 @@ function rowsOf(acts: readonly Act[]): readonly BenchRow[] {
       }),
     ),
   ];
+}
+
+/** Who waits for a processor reacts late, whatever the program: a figure without the load says little. */
+function loadRow(): BenchRow {
+  const note = 'above 1 processes wait for their turn, those that are measured and the one that measures too';
+  return figure({
+    what: 'load of the machine in the last minute, for each processor',
+    unit: 'processes',
+    ours: (loadavg()[0] ?? 0) / availableParallelism(),
+    note,
+  });
 }
 
 function isThere(command: string): boolean {

@@ -100,7 +100,7 @@ function follow(child: ChildProcess): RunningEnforcer {
     pid,
     ended,
     output: () => said,
-    daemonPid: () => childrenOf(pid).find(one => readFileSync(`/proc/${one}/cmdline`, 'latin1').includes('daemon-entry')),
+    daemonPid: () => childrenOf(pid).find(one => commandLineOf(one).includes('daemon-entry')),
     ready: () =>
       new Promise((resolve, reject) => {
         const look = (): void => {
@@ -124,6 +124,15 @@ export function childrenOf(pid: number): readonly number[] {
     .filter(entry => /^\d+$/.test(entry))
     .map(Number)
     .filter(one => lives(one) && parentOf(one) === pid);
+}
+
+/** Empty where it ended in the meantime. */
+function commandLineOf(pid: number): string {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'latin1');
+  } catch {
+    return '';
+  }
 }
 
 function parentOf(pid: number): number {
