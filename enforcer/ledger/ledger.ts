@@ -136,7 +136,13 @@ export function createLedger(policy: LedgerPolicy, bystanders: Bystanders, snaps
         case 'sighting': {
           const { sighting } = input;
           const kept = sight(sighting, now, out);
-          if (typeof kept === 'string') out.decisions.push({ kind: 'record', sighting, why: kept, wouldBan: kept === 'observe' });
+          if (typeof kept === 'string')
+            out.decisions.push({
+              kind: 'record',
+              sighting,
+              why: kept,
+              wouldBan: policy.mode === 'observe' && (kept === 'observe' || actsAlone(sighting, kept)),
+            });
           else refuse(asPrefix(sighting.source), kept, sighting, out);
           break;
         }
@@ -190,6 +196,9 @@ export function createLedger(policy: LedgerPolicy, bystanders: Bystanders, snaps
     snapshot: () => ({ bans: book.all(), allowed: allowList.orders(), offences: offences.all() }),
   };
 }
+
+/** What the kernel shuns by itself it only counts in mode observe. */
+const actsAlone = ({ kind }: Sighting, kept: Recorded): boolean => kept === 'spoofable' && (kind === 'scan' || kind === 'flood');
 
 function refuse(target: Prefix, refusal: Refusal | null, because: Sighting | null, out: Outbox): void {
   if (refusal !== null) out.decisions.push({ kind: 'refuse', target, ...refusal, because });

@@ -47,5 +47,5 @@ const floodText = (event: KernelEvent): string =>
 
 function shunText(event: KernelEvent): string {
   if (event.proven) return '; policed: it has completed handshakes here';
-  return event.shunMs > 0 ? `; new connections dropped for ${formatDuration(event.shunMs)}` : '';
+  return event.shunMs > 0 ? `; shunned for ${formatDuration(event.shunMs)}` : '';
 }

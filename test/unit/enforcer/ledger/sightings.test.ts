@@ -124,7 +124,15 @@ describe('who is not banned', () => {
   test('in mode observe it is decided and recorded what would be banned', () => {
     const ledger = ledgerWith({ mode: 'observe' });
     expect(see(ledger, ATTACKER, 'E2')).toMatchObject([{ kind: 'record', why: 'observe', wouldBan: true }]);
-    expect(see(ledger, ATTACKER, 'E0')).toMatchObject([{ kind: 'record', why: 'spoofable', wouldBan: false }]);
+    // The kernel would shun for a scan or a flood; a single touch has no consequence in any mode.
+    for (const [kind, wouldBan] of [
+      ['touch', false],
+      ['scan', true],
+      ['flood', true],
+    ] as const) {
+      const { decisions } = ledger.handle({ kind: 'sighting', sighting: sighting(ATTACKER, 'E0', { kind }) }, T0);
+      expect(decisions).toMatchObject([{ kind: 'record', why: 'spoofable', wouldBan }]);
+    }
     expect(ledger.bans()).toEqual([]);
   });
 

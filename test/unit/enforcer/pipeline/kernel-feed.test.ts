@@ -31,7 +31,7 @@ test('a scan is recorded with its reasons and what the kernel did; nobody is ban
   expect(rig.store.events).toMatchObject([
     { kind: 'scan', tier: 'E0', origin: 'kernel', reasons: ['syn-scan'], port: 22, protocol: 'tcp', detail: { shunMs: 60_000 } },
   ]);
-  expect(rig.store.events[0]?.summary).toContain('dropped for 1m');
+  expect(rig.store.events[0]?.summary).toContain('shunned for 1m');
   expect(rig.ledger.bans()).toEqual([]);
 });
 
