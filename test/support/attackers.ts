@@ -5,6 +5,7 @@
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
+import type { EventKind } from '@honeymesh/intel/events';
 import type { BanRow, EventRow, ExplainReport, StatusReport } from '#enforcer/control/operations.ts';
 import { type SeenPacket, type Tap, tapOn } from '#test/support/attackers-tap.ts';
 import { createEnforcerHost, type EnforcerHost, eventually, type RunningEnforcer } from '#test/support/enforcer.ts';
@@ -44,6 +45,8 @@ export interface Scene {
   explain(address: string): Promise<ExplainReport>;
   /** Oldest first. */
   events(address: string): Promise<readonly EventRow[]>;
+  /** Waits until so many events of a kind are told of a source; all of that kind that there are. What can be spoofed is recorded a moment after it was enforced. */
+  told(address: string, kind: EventKind, atLeast?: number): Promise<readonly EventRow[]>;
   /** Waits for the shun of a source and returns its row; it is looked at through the operator's own list. */
   shunOf(address: string, patienceMs?: number): Promise<BanRow>;
   nmap(args: readonly string[], options?: { timeoutMs?: number; from?: Namespace }): Promise<CommandResult>;
@@ -59,6 +62,8 @@ export interface ClientOptions {
   readonly everyMs: number;
   readonly forMs: number;
   readonly port?: number | readonly number[];
+  /** A connection that is not served within it is given up, ms. */
+  readonly patienceMs?: number;
   /** Where it runs and whom it asks; the neighbour asks the host unless told otherwise. */
   readonly from?: Namespace;
   readonly to?: string;
@@ -117,6 +122,8 @@ export async function createScene({ config = '', ipv6 = 0, before }: SceneOption
 }
 
 function sceneOf(lab: Lab, host: Namespace, outside: Namespace, enforcer: EnforcerHost, running: RunningEnforcer, hostTap: Tap, outsideTap: Tap): Scene {
+  const events = async (address: string): Promise<readonly EventRow[]> =>
+    (await enforcer.json<EventRow[]>(['events', 'list', '--source', address, '--limit', '1000'])).reverse();
   const bans = (target?: string): Promise<readonly BanRow[]> => enforcer.json(['bans', 'list', ...(target === undefined ? [] : ['--target', target])]);
   return {
     lab,
@@ -129,7 +136,15 @@ function sceneOf(lab: Lab, host: Namespace, outside: Namespace, enforcer: Enforc
     bans,
     status: () => enforcer.json(['status']),
     explain: address => enforcer.json(['explain', address]),
-    events: async address => (await enforcer.json<EventRow[]>(['events', 'list', '--source', address, '--limit', '1000'])).reverse(),
+    events,
+    async told(address, kind, atLeast = 1) {
+      let found: readonly EventRow[] = [];
+      await eventually(`${atLeast} events ${kind} of ${address}`, async () => {
+        found = (await events(address)).filter(event => event.kind === kind);
+        return found.length >= atLeast;
+      });
+      return found;
+    },
     async shunOf(address, patienceMs) {
       let found: BanRow | undefined;
       await eventually(
@@ -144,8 +159,10 @@ function sceneOf(lab: Lab, host: Namespace, outside: Namespace, enforcer: Enforc
     },
     // Without -n it asks for names, without -Pn it tries hosts first; no test is about that.
     nmap: (args, { timeoutMs = 60_000, from = outside } = {}) => from.run(['nmap', '-n', '-Pn', '-oG', '-', ...args], { timeoutMs }),
-    async client(address, { everyMs, forMs, port = OPEN_TCP[0], from = outside, to = hostOf(address) }) {
-      return JSON.parse((await from.run([process.execPath, CLIENT, address, to, String(port), String(everyMs), String(forMs)])).stdout) as ClientResult;
+    async client(address, { everyMs, forMs, patienceMs = 2_500, port = OPEN_TCP[0], from = outside, to = hostOf(address) }) {
+      return JSON.parse(
+        (await from.run([process.execPath, CLIENT, address, to, String(port), ...[everyMs, forMs, patienceMs].map(String)])).stdout,
+      ) as ClientResult;
     },
     async datagrams(address, { perSecond, forMs, port = OPEN_UDP[0], bytes = 60, from = outside, to = hostOf(address) }) {
       const line = [process.execPath, DATAGRAMS, address, to, ...[port, bytes, perSecond, forMs].map(String)];

@@ -1,13 +1,12 @@
 /**
- * A program: an ordinary client of a real service. `traffic-client.ts SOURCE HOST PORT,... EVERY_MS FOR_MS`
+ * A program: an ordinary client of a real service. `traffic-client.ts SOURCE HOST PORT,... EVERY_MS FOR_MS PATIENCE_MS`
  * A short connection every so often, to its ports in turn: connect, be greeted, be echoed, close. Prints `{"tried":n,"served":n,"why":[...]}` at the end.
  */
 import { connect } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-const [source = '', host = '', portList = '', everyMs = '', forMs = ''] = process.argv.slice(2);
+const [source = '', host = '', portList = '', everyMs = '', forMs = '', patienceMs = ''] = process.argv.slice(2);
 const ports = portList.split(',').map(Number);
-const PATIENCE_MS = 2_500; // a SYN that is sent again and answered is served late, on a busy machine too; what is lost is told by the taps
 
 const why = new Set<string>();
 let tried = 0;
@@ -25,7 +24,7 @@ function visit(): Promise<void> {
       socket.destroy();
       resolve();
     };
-    const deadline = setTimeout(() => end(`no answer after ${heard.length} bytes`), PATIENCE_MS);
+    const deadline = setTimeout(() => end(`no answer after ${heard.length} bytes`), Number(patienceMs));
     socket.on('error', error => end(error.message));
     socket.on('data', chunk => {
       heard += String(chunk);

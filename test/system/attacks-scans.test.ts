@@ -50,8 +50,9 @@ async function expectShun(on: Scene, address: string, reasons: readonly string[]
   const shun = await on.shunOf(address, patienceMs);
   expect(shun).toMatchObject({ tier: 'E0', origins: ['kernel'], reasons, enforced: true, note: `new connections only (${kinds})` });
   expect(await on.explain(address)).toMatchObject({ verdict: 'shunned', ban: null, sharable: { yes: false } });
-  const scans = (await on.events(address)).filter(event => event.kind === 'scan');
-  expect(scans).toHaveLength(kinds.split(', ').length); // one for each kind of packet that is dropped from then on
+  const each = kinds.split(', ').length; // one for each kind of packet that is dropped from then on
+  const scans = await on.told(address, 'scan', each);
+  expect(scans).toHaveLength(each);
   for (const scan of scans) expect(scan).toMatchObject({ tier: 'E0', origin: 'kernel' });
   expect([...new Set(scans.flatMap(scan => scan.reasons))].sort()).toEqual([...reasons].sort());
 }
@@ -67,12 +68,12 @@ async function expectCaughtAtThird(on: Scene, flags: readonly string[], address:
   expect(await closedAnswers(on, address)).toHaveLength(THRESHOLD - 1);
 }
 
-describe('nmap against the native packet filter: what comes before the third port gets through, and nothing after it', () => {
+describe.concurrent('nmap against the native packet filter: what comes before the third port gets through, and nothing after it', () => {
   test('the filter is native', async () => {
     expect((await scene.status()).interfaces).toEqual([{ name: 'eth0', xdp: 'native' }]);
   });
 
-  test.concurrent.each<[flags: string, number: number, reason: string]>([
+  test.each<[flags: string, number: number, reason: string]>([
     ['-sS -T2', 15, 'syn-scan'],
     ['-sS', 10, 'syn-scan'],
     ['-sT', 11, 'syn-scan'],
@@ -90,8 +91,8 @@ describe('nmap against the native packet filter: what comes before the third por
   });
 });
 
-describe('nmap, probes that get nowhere at all', () => {
-  test.concurrent.each<[flags: string, number: number]>([
+describe.concurrent('nmap, probes that get nowhere at all', () => {
+  test.each<[flags: string, number: number]>([
     ['-sN', 25],
     ['-sF', 26],
     ['-sX', 27],
@@ -105,7 +106,7 @@ describe('nmap, probes that get nowhere at all', () => {
     await expectShun(scene, address, ['flag-scan'], 'tcp');
   });
 
-  test.concurrent.each<[flags: string, number: number]>([
+  test.each<[flags: string, number: number]>([
     ['-sS -f', 30],
     ['-sS -f -f', 31],
     ['-sN --mtu 8', 32],
@@ -120,32 +121,32 @@ describe('nmap, probes that get nowhere at all', () => {
   });
 });
 
-describe('nmap over UDP and IPv6', () => {
-  test.concurrent('-sU', async () => {
+describe.concurrent('nmap over UDP and IPv6', () => {
+  test('-sU', async () => {
     await expectCaughtAtThird(scene, ['-sU'], source(35), udpOnly);
     await expectShun(scene, source(35), ['udp-scan'], 'udp');
   });
 
-  test.concurrent('-6 -sS', async () => {
+  test('-6 -sS', async () => {
     await expectCaughtAtThird(scene, ['-6', '-sS'], source6(0), tcpOnly);
     await expectShun(scene, source6(0), ['syn-scan'], 'tcp');
     expect((await scene.shunOf(source6(0))).target).toBe('fd7a:0:0:1::/64');
   });
 
-  test.concurrent('-6 -sF', async () => {
+  test('-6 -sF', async () => {
     await scene.nmap(['-6', '-sF', '-p', PORTS, '--max-retries', '0', ...from(source6(1)), HOST6]);
     expect(keys((await sentAndPassed(scene, source6(1), tcpOnly)).passed)).toEqual([]);
     await expectShun(scene, source6(1), ['flag-scan'], 'tcp');
   });
 
-  test.concurrent('-6 -sU', async () => {
+  test('-6 -sU', async () => {
     await expectCaughtAtThird(scene, ['-6', '-sU'], source6(2), udpOnly);
     await expectShun(scene, source6(2), ['udp-scan'], 'udp');
   });
 });
 
-describe('others', () => {
-  test.concurrent('masscan', async () => {
+describe.concurrent('others', () => {
+  test('masscan', async () => {
     const address = source(37);
     const line = ['masscan', HOST, '-p', PORTS, '--adapter', 'eth0', '--adapter-ip', address, '--router-mac', HOST_MAC, '--rate', '500', '--wait', '0'];
     await scene.outside.run(line);
@@ -155,7 +156,7 @@ describe('others', () => {
     await expectShun(scene, address, ['syn-scan'], 'tcp');
   });
 
-  test.concurrent('zmap, which tries one port of many hosts: here each port is a run of its own', async () => {
+  test('zmap, which tries one port of many hosts: here each port is a run of its own', async () => {
     const address = source(38);
     const line = ['zmap', '-q', '-b', '/dev/null', '-S', address, '-i', 'eth0', '-G', HOST_MAC, '-n', '1', '-c', '1', '-o', '-', `${HOST}/32`];
     await Promise.all(['7001', '7002', '7003', '7004'].map(port => scene.outside.run([...line, '-p', port])));
@@ -166,8 +167,8 @@ describe('others', () => {
   });
 });
 
-describe('who is left alone', () => {
-  test.concurrent('an allow-listed scanner gets an answer from each of 3,000 ports; nothing is done and nothing held against it', async () => {
+describe.concurrent('who is left alone', () => {
+  test('an allow-listed scanner gets an answer from each of 3,000 ports; nothing is done and nothing held against it', async () => {
     const address = source(40);
     await scene.nmap(['-sS', '-p', '6000-8999', '--min-rate', '2000', '--max-retries', '3', ...from(address), HOST]);
     await scene.nmap(['-sF', '-p', '6000-6009', '--max-retries', '1', ...from(address), HOST]);
@@ -177,7 +178,7 @@ describe('who is left alone', () => {
     expect((await scene.status()).packets['pass-allowed']).toBeGreaterThanOrEqual(3_010);
   });
 
-  test.concurrent('sessions that the host itself opens to a scanner go on during the scan and after it', async () => {
+  test('sessions that the host itself opens to a scanner go on during the scan and after it', async () => {
     const address = source(41);
     await serveIn(scene.outside, address);
     const sessions = Promise.all([
@@ -193,7 +194,7 @@ describe('who is left alone', () => {
     expect(udp).toEqual({ sent: udp.sent, heard: udp.sent });
   });
 
-  test.concurrent('probes of the real services, and of them alone, are no scan', async () => {
+  test('probes of the real services, and of them alone, are no scan', async () => {
     const address = source(42);
     for (let times = 0; times < 3; times++) await scene.nmap(['-sS', '-p', OPEN_TCP.join(), ...from(address), HOST]);
     await scene.nmap(['-sU', '-p', OPEN_UDP.join(), '--max-retries', '1', ...from(address), HOST]);
@@ -202,8 +203,8 @@ describe('who is left alone', () => {
   });
 });
 
-describe('the slowest scans', () => {
-  test.concurrent.each<[pace: string, number: number]>([
+describe.concurrent('the slowest scans', () => {
+  test.each<[pace: string, number: number]>([
     ['-T0', 1],
     ['-T1', 2],
   ])('%s is seen by the slow window', async (_pace, number) => {

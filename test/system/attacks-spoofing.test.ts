@@ -72,7 +72,7 @@ async function expectNothingHard(addresses: readonly string[]): Promise<void> {
   expect(events.filter(event => event.kind === 'ban' || (event.tier !== null && event.tier !== 'E0'))).toEqual([]);
 }
 
-test('nmap -D: decoys are shunned with the scanner at the most, and a bystander among them keeps session and service', async () => {
+test.concurrent('nmap -D: decoys are shunned with the scanner at the most, and a bystander among them keeps session and service', async () => {
   const say = await openSession(TALKER);
   await new Promise(resolve => setTimeout(resolve, PROVEN_MS + 200)); // so its proof is over: only the open connection speaks for it
   const visits = scene.client(VISITOR, { from: bystander, everyMs: 50, forMs: 5_000 });
@@ -103,6 +103,8 @@ test.concurrent.each<[flags: string, client: string]>([
   await scene.nmap([...flags.split(' '), '-p', '22,3306,7001-7010', '--max-retries', '0', '-e', 'eth0', '-S', client, HOST], { from: spoofer });
   const { tried, served, why } = await visits;
   expect({ served, why }).toEqual({ served: tried, why: [] });
+  const toService = await sentAndPassed(scene, client, packet => packet.toPort === 80);
+  expect(toService.passed).toHaveLength(toService.sent.length);
   expect((await scene.shunOf(client)).tier).toBe('E0');
   await expectNothingHard([client]);
 });
