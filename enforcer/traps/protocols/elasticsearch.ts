@@ -1,7 +1,7 @@
 /** Elasticsearch 7 without security, as it was shipped: tells of its cluster, has a few indices with nothing in them, runs no script. */
 import { createHttpMachine, type HttpAnswer, type HttpRequest, type HttpSite, REASONS } from './http-talk.ts';
 import type { TrapContext, TrapMachine } from './machine.ts';
-import type { Persona } from './persona.ts';
+import { oncePerPersona, type Persona } from './persona.ts';
 
 const JSON_TYPE = 'application/json; charset=UTF-8';
 const TEXT_TYPE = 'text/plain; charset=UTF-8';
@@ -14,9 +14,11 @@ const BUILDS: readonly [Build, ...Build[]] = [
 ];
 type Build = readonly [version: string, lucene: string, commit: string, date: string];
 
+const siteOf = oncePerPersona(createSite);
+
 /** The machine of one connection. */
 export function createElasticsearchTrap(context: TrapContext): TrapMachine {
-  return createHttpMachine(context, createSite(context.persona));
+  return createHttpMachine(context, siteOf(context.persona));
 }
 
 function createSite(persona: Persona): HttpSite {

@@ -16,26 +16,31 @@ export interface RequestHead {
 
 export type HeadProblem = 'more' | 'not-a-request' | 'bad-line' | 'bad-header' | 'too-long';
 
-/** The head at the front of `waiting`, up to and with its empty line; blank lines before it are skipped (RFC 9112, 2.2). */
-export function readHead(waiting: Buffer): RequestHead | HeadProblem {
+/** Bytes of blank lines before a request: they are skipped (RFC 9112, 2.2). */
+export function blankBytes(waiting: Buffer): number {
   let start = 0;
   while (waiting[start] === 0x0d || waiting[start] === 0x0a) start++;
-  if (start === waiting.length) return 'more';
-  if (!isTokenByte(waiting[start] ?? 0)) return 'not-a-request';
-  const end = endOfHead(waiting, start);
+  return start;
+}
+
+/** The head at the front of `waiting`, up to and with its empty line. */
+export function readHead(waiting: Buffer): RequestHead | HeadProblem {
+  if (waiting.length === 0) return 'more';
+  if (!isTokenByte(waiting[0] ?? 0)) return 'not-a-request';
+  const end = endOfHead(waiting);
   if (end === undefined) {
-    const lineEnd = waiting.indexOf(0x0a, start);
-    if (lineEnd < 0) return waiting.length - start > LONGEST_HEAD ? 'too-long' : 'more';
-    const first = requestLine(waiting.toString('latin1', start, lineEnd));
+    const lineEnd = waiting.indexOf(0x0a);
+    if (lineEnd < 0) return waiting.length > LONGEST_HEAD ? 'too-long' : 'more';
+    const first = requestLine(waiting.toString('latin1', 0, lineEnd));
     if (first === undefined) return 'bad-line';
     if (first.version === '') return { ...first, headers: [], used: lineEnd + 1 };
-    return waiting.length - start > LONGEST_HEAD ? 'too-long' : 'more';
+    return waiting.length > LONGEST_HEAD ? 'too-long' : 'more';
   }
-  if (end.at - start > LONGEST_HEAD) return 'too-long';
-  const [first = '', ...lines] = waiting.toString('latin1', start, end.at).split(/\r?\n/, MOST_LINES + 1);
+  if (end.at > LONGEST_HEAD) return 'too-long';
+  const [first = '', ...lines] = waiting.toString('latin1', 0, end.at).split(/\r?\n/, MOST_LINES + 1);
   const request = requestLine(first);
   if (request === undefined) return 'bad-line';
-  if (request.version === '') return { ...request, headers: [], used: waiting.indexOf(0x0a, start) + 1 };
+  if (request.version === '') return { ...request, headers: [], used: waiting.indexOf(0x0a) + 1 };
   const headers: (readonly [string, string])[] = [];
   for (const line of lines) {
     const colon = line.indexOf(':');
@@ -45,9 +50,9 @@ export function readHead(waiting: Buffer): RequestHead | HeadProblem {
   return { ...request, headers, used: end.used };
 }
 
-function endOfHead(waiting: Buffer, start: number): { readonly at: number; readonly used: number } | undefined {
-  const crlf = waiting.indexOf('\r\n\r\n', start, 'latin1');
-  const bare = waiting.indexOf('\n\n', start, 'latin1');
+function endOfHead(waiting: Buffer): { readonly at: number; readonly used: number } | undefined {
+  const crlf = waiting.indexOf('\r\n\r\n', 0, 'latin1');
+  const bare = waiting.indexOf('\n\n', 0, 'latin1');
   if (crlf >= 0 && (bare < 0 || crlf < bare)) return { at: crlf, used: crlf + 4 };
   return bare < 0 ? undefined : { at: bare, used: bare + 2 };
 }

@@ -2,7 +2,7 @@
 import { type UnixMs, unixMs } from '@honeymesh/intel/time';
 import { type BodyReader, bodyOf } from './http-body.ts';
 import { credentialsIn, percentDecoded } from './http-credentials.ts';
-import { type HeadProblem, headerOf, LONGEST_HEAD, type RequestHead, readHead } from './http-request.ts';
+import { blankBytes, type HeadProblem, headerOf, LONGEST_HEAD, type RequestHead, readHead } from './http-request.ts';
 import { bytesOf } from './lines.ts';
 import type { Observation, TrapContext, TrapMachine } from './machine.ts';
 import { createMachine, MORE, type Step } from './machine-talk.ts';
@@ -116,6 +116,8 @@ export function createHttpMachine(context: TrapContext, site: HttpSite): TrapMac
         if (tunnel !== undefined) return { used: waiting.length, observations: [payload(tunnel, waiting.toString('latin1'))] };
         if (pending !== undefined) return readBody(waiting, pending, nowMs);
         const blank = site.refusesBlankLines === true && (waiting[0] === 0x0a || (waiting[0] === 0x0d && waiting[1] === 0x0a));
+        const skipped = blank ? 0 : blankBytes(waiting);
+        if (skipped > 0) return { used: skipped, unfinished: true };
         const head = blank ? 'bad-line' : readHead(waiting);
         if (head === 'more') return MORE;
         if (typeof head === 'string') return render({ ...site.refuse(head), close: true }, undefined, waiting.length, nowMs, [malformed(PROBLEMS[head])]);

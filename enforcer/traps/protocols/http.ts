@@ -4,23 +4,21 @@ import { createApache, createNginx, type WebServer } from './http-servers.ts';
 import { createHttpMachine, type HttpAnswer, type HttpRequest, type HttpSite } from './http-talk.ts';
 import { createTomcatSite } from './http-tomcat.ts';
 import type { TrapContext, TrapMachine } from './machine.ts';
-import type { Persona } from './persona.ts';
+import { oncePerPersona, type Persona } from './persona.ts';
 
 const TOMCAT_PORTS = new Set([8080, 8180]);
 const MOST_SITES = 64; // of one persona: a site for each port that was asked for
 const READING = new Set(['GET', 'HEAD', 'POST']);
 
-/** Sites are the same for all connections to a port of a persona, so they are made once. */
-const sitesOf = new WeakMap<Persona, Map<number, HttpSite>>();
+const pagesOf = oncePerPersona(createPages);
+
+/** By port: sites are the same for all connections to one, so they are made once. */
+const sitesOf = oncePerPersona(() => new Map<number, HttpSite>());
 
 /** The machine of one connection. */
 export function createHttpTrap(context: TrapContext): TrapMachine {
   const { persona, port } = context;
-  let sites = sitesOf.get(persona);
-  if (sites === undefined) {
-    sites = new Map();
-    sitesOf.set(persona, sites);
-  }
+  const sites = sitesOf(persona);
   let site = sites.get(port);
   if (site === undefined) {
     site = TOMCAT_PORTS.has(port) ? createTomcatSite(persona) : createSite(persona, port);
@@ -31,7 +29,7 @@ export function createHttpTrap(context: TrapContext): TrapMachine {
 
 function createSite(persona: Persona, port: number): HttpSite {
   const server = persona.software.http === 'apache' ? createApache(persona, port) : createNginx(persona);
-  const pages = createPages(persona);
+  const pages = pagesOf(persona);
   return {
     protocol: 'http',
     answer: request => answerOf(request, server, pages),

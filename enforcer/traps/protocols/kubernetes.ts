@@ -4,15 +4,17 @@ import { headerOf } from './http-request.ts';
 import { createHttpMachine, type HttpAnswer, type HttpRequest, type HttpSite } from './http-talk.ts';
 import { toHex } from './lines.ts';
 import type { TrapContext, TrapMachine } from './machine.ts';
+import { oncePerPersona } from './persona.ts';
 
 const JSON_TYPE = 'application/json';
 
 /** Releases with the Go that built them (dl.k8s.io). */
-const RELEASES = [
+const RELEASES: readonly [Build, ...Build[]] = [
   ['v1.28.13', '2024-08-14T05:14:12Z', 'go1.22.5'],
   ['v1.29.8', '2024-08-14T05:09:46Z', 'go1.22.5'],
   ['v1.30.4', '2024-08-14T05:04:02Z', 'go1.22.5'],
-] as const;
+];
+type Build = readonly [version: string, built: string, go: string];
 
 const VERBS = new Map([
   ['GET', 'list'],
@@ -27,18 +29,23 @@ export function createKubernetesTrap(context: TrapContext): TrapMachine {
   return createHttpMachine(context, createSite(context));
 }
 
-function createSite({ persona, random }: TrapContext): HttpSite {
-  const [version, built, go] = persona.pick<(typeof RELEASES)[number]>('kubernetes', RELEASES as unknown as [(typeof RELEASES)[number]]);
-  const audit = `${toHex(random.subarray(0, 4))}-${toHex(random.subarray(4, 6))}-4${toHex(random.subarray(6, 8)).slice(1)}-a${toHex(random.subarray(8, 10)).slice(1)}-${toHex(random.subarray(10, 16))}`;
+/** What the cluster of a persona is like. */
+const clusterOf = oncePerPersona(persona => {
+  const uid = (label: string): string => {
+    const hex = toHex(persona.bytes(`kubernetes:${label}`, 16));
+    return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-4${hex.slice(13, 16)}-9${hex.slice(17, 20)}-${hex.slice(20, 32)}`;
+  };
+  const [version, built, go] = persona.pick('kubernetes', RELEASES);
   const priority: readonly (readonly [string, string])[] = [
     ['X-Kubernetes-Pf-Flowschema-Uid', uid('flow-schema')],
     ['X-Kubernetes-Pf-Prioritylevel-Uid', uid('priority-level')],
   ];
+  return { version, built, go, commit: toHex(persona.bytes(`kubernetes:${version}`, 20)), priority };
+});
 
-  function uid(label: string): string {
-    const hex = toHex(persona.bytes(`kubernetes:${label}`, 16));
-    return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-4${hex.slice(13, 16)}-9${hex.slice(17, 20)}-${hex.slice(20, 32)}`;
-  }
+function createSite({ persona, random }: TrapContext): HttpSite {
+  const { version, built, go, commit, priority } = clusterOf(persona);
+  const audit = `${toHex(random.subarray(0, 4))}-${toHex(random.subarray(4, 6))}-4${toHex(random.subarray(6, 8)).slice(1)}-a${toHex(random.subarray(8, 10)).slice(1)}-${toHex(random.subarray(10, 16))}`;
 
   const json = (status: number, value: unknown, indent = 2): HttpAnswer => ({
     status,
@@ -64,7 +71,7 @@ function createSite({ persona, random }: TrapContext): HttpSite {
         major,
         minor,
         gitVersion: version,
-        gitCommit: toHex(persona.bytes(`kubernetes:${version}`, 20)),
+        gitCommit: commit,
         gitTreeState: 'clean',
         buildDate: built,
         goVersion: go,

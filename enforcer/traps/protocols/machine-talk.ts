@@ -36,6 +36,7 @@ const NO_OBSERVATIONS: readonly Observation[] = [];
 
 export function createMachine(talk: Talk, limits: MachineLimits): TrapMachine {
   let waiting: Buffer = NOTHING;
+  let store: Buffer = NOTHING; // what `waiting` is a view of, once a part of a message was kept
   let received = 0;
   let sent = 0;
   let messages = 0;
@@ -44,6 +45,18 @@ export function createMachine(talk: Talk, limits: MachineLimits): TrapMachine {
   let endMs = 0;
   let closed = false;
 
+  /** Room grows by doubling: a message that comes a byte at a time must not cost its square in copies. */
+  function append(chunk: Buffer): Buffer {
+    const length = waiting.length + chunk.length;
+    if (length > store.length) {
+      const larger = Buffer.alloc(Math.min(2 * length, length + talk.longestMessage));
+      waiting.copy(larger);
+      store = larger;
+    }
+    chunk.copy(store, waiting.length);
+    return store.subarray(0, length);
+  }
+
   function listening(): Outcome {
     return { observations: NO_OBSERVATIONS, wakeAtMs: deadlineMs, close: false };
   }
@@ -51,6 +64,7 @@ export function createMachine(talk: Talk, limits: MachineLimits): TrapMachine {
   function over(last: Observation): Outcome {
     closed = true;
     waiting = NOTHING;
+    store = NOTHING;
     return { observations: [last], wakeAtMs: 'never', close: true };
   }
 
@@ -122,10 +136,13 @@ export function createMachine(talk: Talk, limits: MachineLimits): TrapMachine {
       if (received > limits.receivedBytes) return over(tooMuch());
       if (bytes.length === 0) return listening();
       const chunk = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
-      waiting = waiting.length === 0 ? chunk : Buffer.concat([waiting, chunk]);
+      waiting = waiting.length === 0 ? chunk : append(chunk);
+      const before = waiting;
       const outcome = run(undefined, nowMs);
-      // A view into the socket's chunk would keep all of it: what stays is a copy.
-      if (waiting.length > 0) waiting = Buffer.from(waiting);
+      if (waiting !== before || store === NOTHING) {
+        store = kept(waiting);
+        waiting = store;
+      }
       return outcome;
     },
     expire(nowMs) {
@@ -139,4 +156,12 @@ export function createMachine(talk: Talk, limits: MachineLimits): TrapMachine {
       return step === undefined ? listening() : run(step, nowMs);
     },
   };
+}
+
+/** A view into the socket's chunk would keep all of it, also an empty one, and a copy out of Node's pool the pool's 64 kB: what stays is a copy of its own. */
+function kept(bytes: Buffer): Buffer {
+  if (bytes.length === 0) return NOTHING;
+  const copy = Buffer.alloc(bytes.length);
+  bytes.copy(copy);
+  return copy;
 }

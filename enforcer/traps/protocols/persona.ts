@@ -102,3 +102,16 @@ export function createPersona(seed: Uint8Array): Persona {
     between,
   };
 }
+
+/** `make`, called once for each persona: draws cost a hash each, and connections come by the thousand. */
+export function oncePerPersona<T>(make: (persona: Persona) => T): (persona: Persona) => T {
+  const made = new WeakMap<Persona, { readonly value: T }>();
+  return persona => {
+    let known = made.get(persona);
+    if (known === undefined) {
+      known = { value: make(persona) };
+      made.set(persona, known);
+    }
+    return known.value;
+  };
+}

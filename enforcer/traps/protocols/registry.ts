@@ -3,15 +3,16 @@ import type { Outcome, ProtocolFactory, TrapContext, TrapMachine, TrapProtocol }
 import { payload } from './observation.ts';
 import { BINARY_PROTOCOLS } from './registry-binary.ts';
 import { TEXT_PROTOCOLS } from './registry-text.ts';
+import { TLS_PROTOCOLS } from './registry-tls.ts';
 
-export const PROTOCOLS: readonly TrapProtocol[] = [...TEXT_PROTOCOLS, ...BINARY_PROTOCOLS];
+export const PROTOCOLS: readonly TrapProtocol[] = [...TEXT_PROTOCOLS, ...BINARY_PROTOCOLS, ...TLS_PROTOCOLS];
 
 const BY_PORT = new Map(PROTOCOLS.flatMap(protocol => protocol.ports.map(port => [port, protocol] as const)));
 const BY_NAME = new Map(PROTOCOLS.map(protocol => [protocol.name, protocol]));
 
 /** A service that waits for its client answers within milliseconds; one that greets late looks like one behind a slow look-up. */
 const SILENCE_MS = 900;
-const LONGEST_LOOK = 512;
+const LONGEST_LOOK = 4096; // a ClientHello of today has about 1,800 bytes
 const SHORTEST_LOOK = 8; // a client that sends a letter at a time is heard out
 /** What a silent visitor of an unknown port meets: services that people do put on other ports. */
 const GREETERS = ['ftp', 'telnet', 'ssh', 'smtp'] as const;

@@ -3,7 +3,7 @@
 import { unixMs } from '@honeymesh/intel/time';
 import { httpDate } from './dates.ts';
 import { digestCredentials } from './http-credentials.ts';
-import { headerOf, LONGEST_HEAD, type RequestHead, readHead } from './http-request.ts';
+import { blankBytes, headerOf, LONGEST_HEAD, type RequestHead, readHead } from './http-request.ts';
 import { bytesOf, fromBase64, toHex } from './lines.ts';
 import type { Observation, TrapContext, TrapMachine } from './machine.ts';
 import { createMachine, MORE, type Step } from './machine-talk.ts';
@@ -56,6 +56,8 @@ export function createRtspTrap(context: TrapContext): TrapMachine {
         return MORE;
       },
       next(waiting, nowMs) {
+        const skipped = blankBytes(waiting);
+        if (skipped > 0) return { used: skipped, unfinished: true };
         const head = readHead(waiting);
         if (head === 'more') return MORE;
         if (typeof head === 'string') {

@@ -1,5 +1,5 @@
 /** SIP over TCP (RFC 3261) of an Asterisk: who registers or calls is asked for a password, and never gets through. */
-import { headerOf, LONGEST_HEAD, readHead } from './http-request.ts';
+import { blankBytes, headerOf, LONGEST_HEAD, readHead } from './http-request.ts';
 import type { TrapContext, TrapMachine } from './machine.ts';
 import { createMachine, MORE, type Step } from './machine-talk.ts';
 import { malformed } from './observation.ts';
@@ -14,6 +14,8 @@ export function createSipTrap(context: TrapContext): TrapMachine {
       protocol: 'sip',
       longestMessage: LONGEST_HEAD + LONGEST_BODY,
       next(waiting): Step {
+        const skipped = blankBytes(waiting);
+        if (skipped > 0) return { used: skipped, unfinished: true };
         const head = readHead(waiting);
         if (head === 'more') return MORE;
         if (typeof head === 'string') return { used: waiting.length, observations: [malformed('not SIP')], close: true };
