@@ -51,8 +51,8 @@ describe.each([
       return read.ok && hassh(read.value);
     },
   ],
-  ['BSON', (CONVERSATIONS['mongodb']?.[0] ?? '').slice(42), (bytes: Uint8Array) => parseBson(bytes)],
-  ['BER', CONVERSATIONS['ldap']?.[0] ?? '', (bytes: Uint8Array) => berElements(bytes).map(({ content }) => berElements(content))],
+  ['BSON', (CONVERSATIONS.mongodb?.[0] ?? '').slice(42), (bytes: Uint8Array) => parseBson(bytes)],
+  ['BER', CONVERSATIONS.ldap?.[0] ?? '', (bytes: Uint8Array) => berElements(bytes).map(({ content }) => berElements(content))],
 ] as const)('%s', (_, example, parse) => {
   const whole = fromHex(example);
 
