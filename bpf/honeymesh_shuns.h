@@ -21,10 +21,29 @@ static __always_inline __u8 shun_kind_of(__u32 probe)
 	return probe == HM_PROBE_UDP ? HM_SHUN_UDP : HM_SHUN_TCP;
 }
 
+static __always_inline struct hm_guard *the_guard(void)
+{
+	__u32 key = 0;
+
+	return bpf_map_lookup_elem(&guard, &key);
+}
+
+/* Most hosts shun somebody most of the time; the others are spared a look-up that misses the cache for each new source. */
+static __always_inline bool is_anyone_shunned(struct hm_packet *packet)
+{
+	const struct hm_guard *shared = the_guard();
+	__u64 until = shared ? shared->shuns_until_ns : 0;
+
+	return !until || until > clock(packet);
+}
+
 static __always_inline struct hm_shun *find_shun(struct hm_packet *packet, __u8 kind)
 {
-	struct hm_shun *shun = bpf_map_lookup_elem(&shuns, &packet->source_key);
+	struct hm_shun *shun;
 
+	if (!is_anyone_shunned(packet))
+		return NULL;
+	shun = bpf_map_lookup_elem(&shuns, &packet->source_key);
 	return unlikely(shun) && shun->expires_ns > clock(packet) && shun->kinds & kind ? shun : NULL;
 }
 
@@ -35,14 +54,33 @@ static __always_inline __u64 shun_ttl(const struct hm_config *config, __u32 repe
 	return ttl < config->shun_ttl_max_ns ? ttl : config->shun_ttl_max_ns;
 }
 
+/* A wave of shuns writes the word that everybody reads once a second, not once each. */
+#define SHUNS_UNTIL_STEP_NS HM_SECOND_NS
+#define SHUNS_UNTIL_TRIES 8 /* each failure is another CPU's success at raising it */
+
+/* To be called before a shun can be found that lives until then: whoever can find the shun then sees this too, and looks for it. */
+static __always_inline void raise_shuns_until(__u64 expires_ns)
+{
+	struct hm_guard *shared = the_guard();
+
+	if (!shared)
+		return;
+	for (int tries = 0; tries < SHUNS_UNTIL_TRIES; tries++) {
+		__u64 old = shared->shuns_until_ns;
+
+		if (!old || old >= expires_ns || __sync_val_compare_and_swap(&shared->shuns_until_ns, old, expires_ns + SHUNS_UNTIL_STEP_NS) == old)
+			return;
+	}
+	/* at least both, by one operation that cannot fail: too far costs look-ups, too near would cost a shun */
+	__sync_fetch_and_or(&shared->shuns_until_ns, expires_ns);
+}
+
 static __always_inline void say_full(const struct hm_config *config, struct hm_packet *packet)
 {
 	struct hm_finding finding = { .kind = HM_EVENT_MAP_FULL, .port = packet->port };
-	struct hm_guard *shared;
-	__u32 key = 0;
+	struct hm_guard *shared = the_guard();
 
 	bump(HM_COUNT_SHUN_FULL);
-	shared = bpf_map_lookup_elem(&guard, &key);
 	if (shared && not_said_lately(&shared->map_full_said_ns, clock(packet)))
 		tell_hi(config, packet, &finding);
 }
@@ -66,6 +104,7 @@ __noinline int make_shun(const struct hm_config *config, struct hm_packet *packe
 	now = clock(packet);
 	*ttl_ns = shun_ttl(config, 0);
 	fresh.expires_ns = now + *ttl_ns;
+	raise_shuns_until(fresh.expires_ns);
 	error = bpf_map_update_elem(&shuns, &packet->source_key, &fresh, BPF_NOEXIST);
 	if (!error)
 		return true;
@@ -80,6 +119,7 @@ __noinline int make_shun(const struct hm_config *config, struct hm_packet *packe
 	if ((word & SHUN_REPEATS_MASK) < SHUN_REPEATS_MAX)
 		word = __sync_fetch_and_add(shun_word(shun), 1) + 1;
 	*ttl_ns = shun_ttl(config, word & SHUN_REPEATS_MASK);
+	raise_shuns_until(now + *ttl_ns);
 	old = shun->expires_ns;
 	if (old > now) {
 		shun->expires_ns = now + *ttl_ns;

@@ -126,12 +126,18 @@ struct hm_config {
 };
 _Static_assert(sizeof(struct hm_config) == 136, "hm_config");
 
-/* What all CPUs share about floods and alarms: the entry of guard. */
+/* What all CPUs share about shuns, floods and alarms: the entry of guard.
+ * shuns_until_ns: no shun lives then or later. Raised before the shun that needs it, by up to SHUNS_UNTIL_STEP_NS too far, and never lowered.
+ * 0: nobody has kept it since the first shun, so it says nothing; the loader writes 1 where it makes the map of shuns.
+ * Nearly every packet reads it: hence on a cache line without the words that are written often. */
 struct hm_guard {
+	__u64 shuns_until_ns;
+	__u64 pad[7];
 	__u64 new_sources; /* window word as in hm_tracker */
 	__u64 map_full_said_ns;
 	__u64 guard_said_ns;
 };
+_Static_assert(sizeof(struct hm_guard) == 88, "hm_guard");
 
 /* A row of stats (per CPU). */
 struct hm_count {

@@ -205,6 +205,9 @@ export function stampConfig(entry: Uint8Array, netnsCookie: bigint): void {
   viewOf(entry).setUint16(CONFIG.layout_version[0], LAYOUT_VERSION, true);
 }
 
+/** Lets hm_guard say that nobody is shunned: for maps that are made anew. From now on the programs keep the word. */
+export const stampGuard = (entry: Uint8Array): void => viewOf(entry).setBigUint64(LAYOUTS.hm_guard.fields.shuns_until_ns[0], 1n, true);
+
 export const layoutVersionOf = (entry: Uint8Array): number => viewOf(entry).getUint16(CONFIG.layout_version[0], true);
 export const longestShunNs = (entry: Uint8Array): bigint => viewOf(entry).getBigUint64(CONFIG.shun_ttl_max_ns[0], true);
 export const slowWindowNs = (entry: Uint8Array): bigint => viewOf(entry).getBigUint64(CONFIG.slow_window_ns[0], true);

@@ -94,7 +94,10 @@ export const LAYOUTS = {
       pad: [132, 4],
     },
   },
-  hm_guard: { size: 24, fields: { new_sources: [0, 8], map_full_said_ns: [8, 8], guard_said_ns: [16, 8] } },
+  hm_guard: {
+    size: 88,
+    fields: { shuns_until_ns: [0, 8], pad: [8, 56], new_sources: [64, 8], map_full_said_ns: [72, 8], guard_said_ns: [80, 8] },
+  },
   hm_count: { size: 16, fields: { packets: [0, 8], bytes: [8, 8] } },
 } as const satisfies Readonly<Record<string, Layout>>;
 

@@ -6,7 +6,7 @@ import { chmodSync, chownSync, existsSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
 import { HoneyMeshBug, HoneyMeshError } from '../errors.ts';
 import { checkMachine, ensureBpffs, type Machine, thisMachine } from './checks.ts';
-import { layoutVersionOf, stampConfig } from './codecs.ts';
+import { layoutVersionOf, stampConfig, stampGuard } from './codecs.ts';
 import { LAYOUT_VERSION, MAP_NAMES, type MapName } from './layouts.ts';
 import { indexKey, joined, type KernelMap, kernelMap } from './maps.ts';
 import { addon, kernelError, MAP_TYPE, type MapInfo, mustHave, XDP_HAS_FRAGS } from './native.ts';
@@ -48,6 +48,8 @@ const GROWS = new Set<number>([MAP_TYPE.hash, MAP_TYPE.lruHash, MAP_TYPE.lpmTrie
 interface Plan {
   readonly sizes: readonly (readonly [MapName, number])[];
   readonly grown: readonly MapName[];
+  /** Maps of which there is no pin yet. */
+  readonly made: ReadonlySet<MapName>;
   readonly reused: boolean;
   readonly notes: readonly string[];
 }
@@ -82,6 +84,13 @@ export function loadKernel(options: LoadOptions): LoadedKernel {
   const entry = config.get(indexKey(0)) ?? new Uint8Array(config.valueSize);
   stampConfig(entry, mustHave(addon().netnsCookie(), 'HM_BPF_LOAD', 'asking for the cookie of the network namespace'));
   config.put(indexKey(0), entry);
+  // Only where both are new: a guard that comes to shuns of an earlier run does not know how long they last, and keeps saying nothing.
+  if (plan.made.has('guard') && plan.made.has('shuns')) {
+    const guard = kernelMap('guard', maps.guard);
+    const none = new Uint8Array(guard.valueSize);
+    stampGuard(none);
+    guard.put(indexKey(0), none);
+  }
 
   const pinPrograms = (): readonly string[] => PROGRAM_NAMES.filter(name => pinAt(join(programsFolder(pinDirectory), name), programs[name]));
   for (const name of PROGRAM_NAMES) unpin(join(programsFolder(pinDirectory), name));
@@ -117,6 +126,7 @@ function planMaps({ objectPath, pinDirectory, mapSizes = {} }: LoadOptions): Pla
   const wanted = mustHave(addon().objectMaps(objectPath), 'HM_BPF_LOAD', `reading ${objectPath}`);
   const sizes: (readonly [MapName, number])[] = [];
   const grown: MapName[] = [];
+  const made = new Set<MapName>();
   const notes: string[] = [];
   let reused = false;
   checkVersion(pinDirectory);
@@ -126,6 +136,7 @@ function planMaps({ objectPath, pinDirectory, mapSizes = {} }: LoadOptions): Pla
     const size = mapSizes[name] ?? own.maxEntries;
     const pinned = pinnedInfo(pinDirectory, name);
     if (pinned !== null) reused = true;
+    else made.add(name);
     if (pinned !== null) refuseOtherShape(pinDirectory, name, pinned, own);
     if (pinned === null || pinned.maxEntries === size) {
       if (size !== own.maxEntries) sizes.push([name, size]);
@@ -141,7 +152,7 @@ function planMaps({ objectPath, pinDirectory, mapSizes = {} }: LoadOptions): Pla
       notes.push(`${name} was enlarged from ${pinned.maxEntries} to ${size}, with what it held`);
     }
   }
-  return { sizes, grown, reused, notes };
+  return { sizes, grown, made, reused, notes };
 }
 
 /** Version 0: an earlier loader was killed before it was done; nothing was written into its maps yet. */

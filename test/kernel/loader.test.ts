@@ -1,9 +1,11 @@
-import { existsSync, mkdirSync, rmdirSync } from 'node:fs';
-import type { Prefix } from '@honeymesh/intel/address';
+import { existsSync, mkdirSync, rmdirSync, rmSync } from 'node:fs';
+import type { Address, Prefix } from '@honeymesh/intel/address';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { sourceKey } from '#enforcer/kernel/keys.ts';
+import { LAYOUTS, SHUN_KINDS } from '#enforcer/kernel/layouts.ts';
 import { addon } from '#enforcer/kernel/native.ts';
 import type { KernelBan } from '#enforcer/kernel/port.ts';
-import { ATTACKER, buildForeign, cgroup2, createKernelLab, type KernelLab } from '#test/support/kernel-lab.ts';
+import { ATTACKER, buildForeign, cgroup2, createKernelLab, HOST, type KernelLab } from '#test/support/kernel-lab.ts';
 
 let it: KernelLab;
 beforeEach(() => {
@@ -199,6 +201,28 @@ describe('maps of another shape', () => {
     const [smaller, , still] = await it.run(load({ mapSizes: { ban4: 50 } }), attach(), { do: 'bans', pinDirectory: it.pins });
     expect(smaller).toMatchObject({ notes: [expect.stringContaining('keeps its room of 200')] });
     expect(still).toHaveLength(101);
+  });
+
+  test('a guard that is made anew beside shuns of an earlier run vouches for nothing: they are looked for', async () => {
+    await it.run(load());
+    const shunsUntil = (): bigint => {
+      const fd = addon().openPin(`${it.pins}/guard`);
+      const entry = new Uint8Array(LAYOUTS.hm_guard.size);
+      addon().mapLookup(fd, new Uint8Array(4), entry);
+      addon().closeFd(fd);
+      return new DataView(entry.buffer).getBigUint64(LAYOUTS.hm_guard.fields.shuns_until_ns[0], true);
+    };
+    expect(shunsUntil()).toBe(1n);
+    const fd = addon().openPin(`${it.pins}/shuns`);
+    const shun = new Uint8Array(LAYOUTS.hm_shun.size);
+    new DataView(shun.buffer).setBigUint64(LAYOUTS.hm_shun.fields.expires_ns[0], 2n ** 62n, true);
+    shun[LAYOUTS.hm_shun.fields.kinds[0]] = 1 << SHUN_KINDS.indexOf('echo');
+    addon().mapUpdate(fd, sourceKey(ATTACKER.v4 as Address), shun, 0);
+    addon().closeFd(fd);
+    rmSync(`${it.pins}/guard`);
+    await it.run(load(), attach(), putBan(), { do: 'own', pinDirectory: it.pins, addresses: [HOST.v4] });
+    expect(shunsUntil()).toBe(0n);
+    expect(await it.pings(2)).toBe(0);
   });
 
   test('another layout version is refused, for loader and daemon, and nothing is lost', async () => {

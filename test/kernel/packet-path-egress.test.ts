@@ -33,6 +33,7 @@ beforeAll(() => {
     hm_shun: layout('hm_shun'),
     hm_flow: layout('hm_flow'),
     hm_config: layout('hm_config'),
+    hm_guard: layout('hm_guard'),
   };
   egress = loaded.programs.find(({ name }) => name === 'hm_egress')?.fd ?? -1;
 });

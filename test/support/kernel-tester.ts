@@ -1,7 +1,7 @@
 /** The real packet filter in a scratch instance: nothing attached, nothing pinned; a frame in, the verdict out. Needs root. */
 import { type UnixMs, unixMs } from '@honeymesh/intel/time';
 import { createKernelClock, type KernelClock } from '#enforcer/kernel/clock.ts';
-import { decodeEvent, decodeStats, NO_COUNT, STATS_ROWS, stampConfig, sumCounts } from '#enforcer/kernel/codecs.ts';
+import { decodeEvent, decodeStats, NO_COUNT, STATS_ROWS, stampConfig, stampGuard, sumCounts } from '#enforcer/kernel/codecs.ts';
 import { createKernelOnMaps, type KernelMaps } from '#enforcer/kernel/kernel-on-maps.ts';
 import { MAP_NAMES, type MapName } from '#enforcer/kernel/layouts.ts';
 import { indexKey, joined, type KernelMap, kernelMap } from '#enforcer/kernel/maps.ts';
@@ -137,6 +137,13 @@ export function createKernelTester(options: TesterOptions = {}): KernelTester {
     map.putMany(joined(all, map.keySize), new Uint8Array(all.length * map.valueSize));
   };
 
+  /** As the loader leaves it. */
+  const freshGuard = (): void => {
+    const entry = new Uint8Array(maps.guard.valueSize);
+    stampGuard(entry);
+    maps.guard.put(indexKey(0), entry);
+  };
+
   const tester: KernelTester = {
     kernel,
     clock,
@@ -154,7 +161,8 @@ export function createKernelTester(options: TesterOptions = {}): KernelTester {
     stats: () => decodeStats(at => rows()[at] ?? NO_COUNT),
     reset() {
       for (const name of ['ban4', 'ban6', 'ban6x', 'own', 'trackers', 'watch', 'shuns', 'proven', 'flows_out'] as const) empty(maps[name]);
-      for (const name of ['served', 'trap_ports', 'heartbeat', 'guard', 'stats'] as const) zero(maps[name]);
+      for (const name of ['served', 'trap_ports', 'heartbeat', 'stats'] as const) zero(maps[name]);
+      freshGuard();
       kernel.setRules([]);
       kernel.setServedPorts({ tcp: [], udp: [] }, { tcp: [], udp: [] });
       kernel.sweep(now()); // clears the flags of what is empty now
@@ -172,6 +180,7 @@ export function createKernelTester(options: TesterOptions = {}): KernelTester {
   const entry = new Uint8Array(maps.config.valueSize);
   stampConfig(entry, cookie);
   maps.config.put(indexKey(0), entry);
+  freshGuard();
   tester.configure(options.config);
   return tester;
 }

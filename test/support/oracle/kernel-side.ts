@@ -73,6 +73,7 @@ export function createKernelSide(listening: readonly number[], objectPath: strin
     hm_shun: layoutOf('hm_shun'),
     hm_flow: layoutOf('hm_flow'),
     hm_config: layoutOf('hm_config'),
+    hm_guard: layoutOf('hm_guard'),
   };
   const sizes = new Map([...CLEARED, ...ZEROED, 'config', 'guard'].map(name => [name, mustHave(native.mapInfo(fd(name)), 'HM_MAP', name)] as const));
   const sizeOf = (name: string) => sizes.get(name) ?? { keySize: 0, valueSize: 0, maxEntries: 0 };

@@ -7,7 +7,7 @@ export interface Layout {
   readonly size: number;
   readonly fields: readonly { readonly name: string; readonly offset: number; readonly size: number }[];
 }
-export type Layouts = Readonly<Record<'hm_ban' | 'hm_rule' | 'hm_tracker' | 'hm_shun' | 'hm_flow' | 'hm_config', Layout>>;
+export type Layouts = Readonly<Record<'hm_ban' | 'hm_rule' | 'hm_tracker' | 'hm_shun' | 'hm_flow' | 'hm_config' | 'hm_guard', Layout>>;
 
 /** Records of the rings are no map's value, so an object's BTF need not know them. */
 export const EVENT_LAYOUT: Layout = {
@@ -114,6 +114,9 @@ export function encode(scenario: Scenario, startNs: bigint, layouts: Layouts): R
     const reasonMask = reasons.reduce((sum, reason) => sum | (1 << REASONS.indexOf(reason)), 0);
     add('shuns', word(keyOf(source)), struct(layouts.hm_shun, { expires_ns: startNs + expiresNs, kinds: mask, repeats, reasons: reasonMask }));
   }
+  // As the program that made these shuns would have left it; at least 1, as 0 says nothing and the word would not be looked at.
+  const [last = 1n] = scenario.shuns.map(({ expiresNs }) => startNs + expiresNs).sort((one, other) => (one < other ? 1 : -1));
+  add('guard', key32(0), struct(layouts.hm_guard, { shuns_until_ns: last }));
   for (const { source, atNs } of scenario.proven) add('proven', word(keyOf(source)), word(startNs + atNs));
   for (const { protocol, remote, remotePort, localPort, atNs } of scenario.flowsOut) {
     const key = struct(layouts.hm_flow, { remote_port: remotePort, local_port: localPort, protocol: protocol === 'tcp' ? 6 : 17 });
