@@ -53,6 +53,7 @@ function machineFindings(config: Config): readonly Finding[] {
     ),
     finding('native parts', missing.length === 0, missing.length === 0 ? 'built' : `not built: ${missing.join(', ')}`, 'run "npm start" in the checkout'),
     ...interfaceFindings(config),
+    ...packetSocketFindings(config, readOr('/proc/net/packet')),
   ];
 }
 
@@ -70,6 +71,18 @@ function interfaceFindings(config: Config): readonly Finding[] {
     ];
   const there = new Set(interfaceNames());
   return names.map(name => finding(`interface ${name}`, there.has(name), there.has(name) ? 'there' : 'does not exist', '"ip link" lists the interfaces'));
+}
+
+const ETH_P_IP = /^\S+ +\d+ +\d+ +(0800|86dd) /m;
+
+/**
+ * A second taker of IP alone makes the kernel clone each packet, and a clone loses the socket that steering gave it: trap ports then answer as closed ones.
+ * `sockets` is /proc/net/packet (packet(7)) of this network namespace. Takers of all protocols (tcpdump) come before steering and do not matter.
+ */
+function packetSocketFindings(config: Config, sockets: string): readonly Finding[] {
+  if (config.traps.ports.length === 0 || !ETH_P_IP.test(sockets)) return [];
+  const why = 'a process has a packet socket for IP alone open (/proc/net/packet, protocol 0800 or 86dd): while it has, trap ports are closed ports';
+  return [finding('packet sockets', false, why, 'find it with "ss -0p"; DHCP clients close theirs when they have a lease')];
 }
 
 function loadedFindings(paths: InstancePaths): readonly Finding[] {

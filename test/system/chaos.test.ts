@@ -3,12 +3,14 @@
  * acknowledged holds, no frame of a banned source comes through, the log stays whole. HONEYMESH_NIGHTLY=1 kills 100 times; HONEYMESH_SEED repeats a run.
  */
 import { randomInt } from 'node:crypto';
+import { once } from 'node:events';
 import { closeSync, openSync, readFileSync, rmSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { type ControlClient, connectControl } from '#enforcer/control/client.ts';
 import type { BanRow } from '#enforcer/control/operations.ts';
+import type { Finding } from '#enforcer/health/doctor.ts';
 import { regularClient, trapVisitors } from '#test/support/chaos-clients.ts';
 import { brokenPromises, createOrders, isHammered, targetsOf } from '#test/support/chaos-orders.ts';
 import { createWire, TRAP_PORT, WITNESS, type Wire } from '#test/support/chaos-wire.ts';
@@ -257,6 +259,31 @@ test('a full disk holds back neither bans nor their end, is said, and what happe
     await wire.host.run(['umount', '--lazy', enforcer.paths.state]);
   }
 });
+
+test('while another process takes IPv4 packets of its own, traps are closed ports, bans hold, and doctor says why', async () => {
+  await begin();
+  await banAndHammer();
+  const take = `import socket\ns = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.ntohs(0x0800))\nprint('open', flush=True)\nwhile True: s.recv(2000)`;
+  const taker = wire.host.start(['python3', '-c', take], { stdio: ['ignore', 'pipe', 'inherit'] });
+  await once(taker.stdout ?? taker, 'data');
+  const doctor = async (): Promise<readonly string[]> => (await doctorFindings()).filter(({ ok }) => ok === false).map(({ what }) => what);
+  const turnedAway = trapVisitors(wire.outside, ['10.90.0.66'], TRAP_PORT, 10);
+  expect(await doctor()).toContain('packet sockets');
+  const times = await turnedAway.stop();
+  expect(times.length).toBeGreaterThan(0);
+  expect(times.filter(ms => ms !== null)).toEqual([]);
+  expect(await asked(control => control.listBans({ tier: 'E1' }))).toEqual([]);
+  taker.kill('SIGKILL');
+  await once(taker, 'exit');
+  expect(await doctor()).not.toContain('packet sockets');
+  const visitors = trapVisitors(wire.outside, ['10.90.0.66'], TRAP_PORT, 10);
+  await eventually('the trap is one again', async () => (await asked(control => control.listBans({ tier: 'E1' }))).length > 0);
+  await visitors.stop();
+  expect(await gaps()).toEqual({});
+});
+
+const doctorFindings = async (): Promise<readonly Finding[]> =>
+  JSON.parse((await enforcer.honeymesh(['doctor', '-o', 'json'], { mayFail: true })).stdout) as readonly Finding[];
 
 /** Until not a byte more fits. */
 function fill(path: string): void {
