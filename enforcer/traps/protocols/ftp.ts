@@ -19,6 +19,10 @@ interface Wording {
   readonly utf8: string;
   /** Log-ins before it hangs up. */
   readonly tries: number;
+  readonly help?: (hostName: string) => string;
+  /** Commands that it knows, where it tells them from others; all others get `unknown`. */
+  readonly known?: ReadonlySet<string>;
+  readonly unknown?: (verb: string) => string;
   /** What else it answers before log-in. */
   readonly others: Readonly<Record<string, string>>;
 }
@@ -41,6 +45,17 @@ const VSFTPD: Wording = {
   others: {},
 };
 
+/** Eight a line, as ProFTPD prints them; a star is for what it does not do. */
+const PROFTPD_COMMANDS = [
+  'CWD XCWD CDUP XCUP SMNT* QUIT PORT PASV',
+  'EPRT EPSV ALLO RNFR RNTO DELE MDTM RMD',
+  'XRMD MKD XMKD PWD XPWD SIZE SYST HELP',
+  'NOOP FEAT OPTS HOST CLNT AUTH CCC* CONF*',
+  'ENC* MIC* PBSZ PROT TYPE STRU MODE RETR',
+  'STOR STOU APPE REST ABOR RANG USER PASS',
+  'ACCT* REIN* LIST NLST STAT SITE MLSD MLST',
+].map(line => line.split(' '));
+
 const PROFTPD: Wording = {
   greeting: ({ persona, destination }) =>
     `220 ProFTPD Server (${persona.release.vendor}) [${destination.includes(':') ? destination : `::ffff:${destination}`}]\r\n`,
@@ -55,6 +70,10 @@ const PROFTPD: Wording = {
   noTls: '500 AUTH not understood\r\n',
   utf8: '200 UTF8 set to on\r\n',
   tries: 3,
+  help: hostName =>
+    `214-The following commands are recognized (* =>'s unimplemented):\r\n${PROFTPD_COMMANDS.map(line => ` ${line.map(name => name.padEnd(8)).join('')}\r\n`).join('')}214 Direct comments to root@${hostName}\r\n`,
+  known: new Set(PROFTPD_COMMANDS.flat().map(name => name.replace('*', ''))),
+  unknown: verb => `500 ${verb.slice(0, 64)} not understood\r\n`,
   others: { SYST: '215 UNIX Type: L8\r\n', NOOP: '200 NOOP command successful\r\n', CLNT: '200 OK\r\n' },
 };
 
@@ -125,7 +144,10 @@ export function createFtpTrap(context: TrapContext): TrapMachine {
         return say(wording.tlsNext);
       case 'OPTS':
         return say(/^UTF8( ON)?$/i.test(rest) ? wording.utf8 : '501 Option not understood.\r\n');
+      case 'HELP':
+        return say(wording.help?.(context.persona.fullName) ?? wording.logInFirst);
       default:
+        if (wording.known?.has(verb) === false && wording.unknown !== undefined) return say(wording.unknown(verb));
         return say(wording.others[verb] ?? wording.logInFirst);
     }
   }

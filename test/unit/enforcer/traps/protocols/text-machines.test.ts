@@ -45,6 +45,17 @@ table('vsftpd', createFtpTrap, 21, vsftpd, [
   { name: 'QUIT', sent: ['QUIT\r\n'], answered: /^221 Goodbye\.\r\n$/, saw: [{ kind: 'command' }], closed: true },
 ]);
 
+const proftpd = personaWith(persona => persona.software.ftp === 'proftpd');
+table('proftpd', createFtpTrap, 21, proftpd, [
+  {
+    name: 'HELP, by which nmap knows it, and what it does not know',
+    sent: ['HELP\r\n', 'GET / HTTP/1.0\r\n', 'LIST\r\n'],
+    answered:
+      /^214-The following commands are recognized \(\* =>'s unimplemented\):\r\n CWD {5}XCWD [\s\S]*214 Direct comments to root@\S+\r\n500 GET not understood\r\n530 Please login with USER and PASS\r\n$/,
+    saw: [{ kind: 'command' }, { kind: 'command' }, { kind: 'command' }],
+  },
+]);
+
 const postfix = personaWith(persona => persona.software.smtp === 'postfix');
 table('postfix', createSmtpTrap, 25, postfix, [
   {
