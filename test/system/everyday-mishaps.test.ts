@@ -139,11 +139,14 @@ describe.concurrent('a start that finds something wrong', () => {
       { namespace: lab.namespace('outside'), device: 'eth0', addresses: ['10.76.0.2/24'] },
     );
     const wrong = createEnforcerHost(host, config);
-    const refused = await wrong.honeymesh(['run'], { mayFail: true });
-    expect(refused.code).toBeGreaterThan(0);
-    expect(refused.stderr).toMatch(says);
-    expect(lab.ip(['link', 'show', 'eth0'], host)).not.toContain('xdp');
-    await wrong.remove();
+    try {
+      const refused = await wrong.honeymesh(['run'], { mayFail: true, timeoutMs: 10_000 });
+      expect(refused.code).toBe(1);
+      expect(refused.stderr).toMatch(says);
+      expect(lab.ip(['link', 'show', 'eth0'], host)).not.toContain('xdp');
+    } finally {
+      await wrong.remove();
+    }
   });
 
   test('a driver without native mode: generic, and both start and status say so', async () => {
