@@ -12,5 +12,5 @@ export function awaitClientHello(waiting: Buffer): Step {
     return hello.why === 'truncated' ? MORE : { used: waiting.length, observations: [malformed('TLS was agreed on, no ClientHello followed')], close: true };
   const observations: Observation[] = [fingerprint('ja4', ja4(hello.value))];
   if (hello.value.serverName !== undefined) observations.push(fingerprint('sni', hello.value.serverName));
-  return { used: 0, startTls: 'with-all-that-waits', observations };
+  return { used: 0, startTls: true, observations };
 }

@@ -24,8 +24,8 @@ export interface Step {
   readonly unfinished?: true;
   readonly send?: Uint8Array;
   readonly observations?: readonly Observation[];
-  /** The rest of what waits is dropped (RFC 3207, 4.2: no command is carried over into TLS), unless it is given to TLS. */
-  readonly startTls?: 'from-here' | 'with-all-that-waits';
+  /** All that waits is given to TLS: it is the ClientHello, never a command (RFC 3207, 4.2: none is carried over). */
+  readonly startTls?: true;
   readonly close?: boolean;
 }
 
@@ -96,7 +96,7 @@ export function createMachine(talk: Talk, limits: MachineLimits): TrapMachine {
       }
       if (step.startTls !== undefined) {
         startTls = true;
-        if (step.startTls === 'with-all-that-waits') replay = Buffer.from(waiting);
+        replay = Buffer.from(waiting);
         waiting = NOTHING;
         break;
       }

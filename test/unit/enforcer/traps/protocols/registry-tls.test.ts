@@ -62,4 +62,5 @@ test('STARTTLS hands over the ClientHello, and forgets who said hello in clear',
   expect(machine.receive(HELLO, 2)).toMatchObject({ startTls: true });
   machine.secured?.(3);
   expect(Buffer.from(machine.receive(Buffer.from('AUTH PLAIN AHUAcA==\r\n'), 4).send ?? []).toString()).toMatch(/^503 /);
+  expect(Buffer.from(machine.receive(Buffer.from('EHLO x\r\n'), 5).send ?? []).toString()).not.toContain('STARTTLS');
 });
