@@ -77,6 +77,18 @@ describe('a stranger', () => {
     expect(document).toContainEqual(['ok', 1]);
   });
 
+  test('that queries a collection in the old form is refused in the old form', () => {
+    const query = writeBson([]);
+    const body = bytesOf(u32le(0), 'shop.users\0', u32le(0), u32le(1), query);
+    const reply = converse(mongodb).say(bytesOf(u32le(16 + body.length), u32le(5), u32le(0), u32le(2004), body));
+    expect(reply.send?.[16]).toBe(10); // QueryFailure, AwaitCapable
+    expect(documentOf(reply)).toEqual([
+      ['$err', 'not authorized for query on shop.users'],
+      ['code', 13],
+      ['ok', 0],
+    ]);
+  });
+
   test('may ask for the build', () => {
     expect(documentOf(converse(mongodb).say(message(writeBson([['buildInfo', 1]]))))).toContainEqual(['version', expect.stringMatching(/^4\.4\.\d+$/)]);
   });

@@ -63,6 +63,12 @@ describe('a connection request', () => {
   });
 });
 
+test('a client that offers no TLS is not pushed into it', () => {
+  const talk = converse(rdp, { tls: true });
+  expect(sentHex(talk.say('0300001306e000000000000100080000000000'))).toMatch(/0201080000000000$/);
+  expect(talk.say(connectInitial()).send).toBeDefined();
+});
+
 test('a client gets as far as its log-in, which comes in clear', () => {
   const talk = converse(rdp);
   talk.say(WITH_COOKIE);

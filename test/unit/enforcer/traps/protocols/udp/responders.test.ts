@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { bytesOf, fromHex, hex, u16 } from '#enforcer/traps/protocols/bytes.ts';
 import { respondToDatagram } from '#enforcer/traps/protocols/udp/registry.ts';
 import type { DatagramContext } from '#enforcer/traps/protocols/udp/responder.ts';
+import { sip } from '#enforcer/traps/protocols/udp/sip.ts';
 import { BOOKWORM, datagramContext, NOON, personaWith } from '#test/support/binary-traps.ts';
 
 const ask = (port: number, datagram: string | Uint8Array, changes: Partial<DatagramContext> = {}) => {
@@ -259,6 +260,11 @@ describe('sip', () => {
       secret: 'asterisk*05060708*sip:203.0.113.5*0123456789abcdef0123456789abcdef*REGISTER',
       scheme: 'sip-digest',
     });
+  });
+
+  test('a challenge that would be longer than the request is left out', () => {
+    const short = bytesOf('REGISTER sip:a SIP/2.0\r\nv:SIP/2.0/UDP a;branch=b\r\nf:<sip:a@a>;tag=1\r\nt:<sip:a@a>\r\ni:1\r\nCSeq:1 REGISTER\r\n\r\n');
+    expect(sip.respond(short, datagramContext({ port: 5060 })).reply).toBeUndefined();
   });
 
   test('an acknowledgement, a response and a request without its headers get no reply', () => {
