@@ -51,7 +51,7 @@ describe('observe', () => {
     expect(await closedAnswers(scene, address)).toHaveLength(20);
     expect(await scene.shunOf(address)).toMatchObject({ tier: 'E0', reasons: ['syn-scan'], enforced: false });
     expect((await scene.explain(address)).because).toContain('nothing is dropped now');
-    expect(await scene.told(address, 'scan')).toHaveLength(1);
+    expect(await scene.told(address, 'scan')).toEqual([expect.objectContaining({ tier: 'E0', reasons: ['syn-scan'], wouldBan: true })]);
     const { packets } = await scene.status();
     expect(packets['would-drop-scan']).toBe(1);
     expect(packets['would-drop-shun']).toBe(17);
