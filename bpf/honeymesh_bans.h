@@ -129,8 +129,16 @@ static __always_inline bool is_barred(const struct hm_config *config, const stru
 	return rule ? rule->action == HM_RULE_DENY : !!ban;
 }
 
-static __always_inline bool is_own(const union hm_address *address)
+static __always_inline bool is_own(const struct hm_config *config, const struct hm_frame *frame, const union hm_address *address)
 {
+	__be32 ipv4 = address->words[3];
+
+	if (likely(!frame->ipv6 && ipv4)) {
+#pragma unroll
+		for (int at = 0; at < HM_OWN4; at++)
+			if (config->own4[at] == ipv4)
+				return true;
+	}
 	return bpf_map_lookup_elem(&own, &address->key);
 }
 

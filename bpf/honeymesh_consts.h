@@ -32,6 +32,7 @@
 #define HM_FLOWS_OUT 16384
 #endif
 #define HM_OWN 1024
+#define HM_OWN4 4 /* own IPv4 addresses that are compared before the map is asked */
 #define HM_EVENTS_HI_BYTES (256 * 1024)
 #define HM_EVENTS_LO_BYTES (1024 * 1024)
 

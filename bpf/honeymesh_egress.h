@@ -47,7 +47,7 @@ static __always_inline bool judge_egress(struct __sk_buff *context)
 	describe(&frame, &packet);
 	if (config->flags & HM_FLAG_EGRESS_DROP && is_barred(config, &frame, &packet) && settle(config, &packet, HM_DROP_EGRESS, context->len))
 		return true;
-	if (measure(&frame) == HM_UNDECIDED && parse_l4(&frame, &packet) == HM_UNDECIDED && opens_flow(&frame) && is_own(&packet.source))
+	if (measure(&frame) == HM_UNDECIDED && parse_l4(&frame, &packet) == HM_UNDECIDED && opens_flow(&frame) && is_own(config, &frame, &packet.source))
 		note_flow(&frame, &packet);
 	return false;
 }

@@ -182,7 +182,7 @@ static __always_inline __u32 judge(struct hm_frame *frame, const struct hm_confi
 	if (unlikely(verdict != HM_UNDECIDED))
 		return verdict;
 	describe(frame, packet);
-	if (!is_own(&packet->destination))
+	if (!is_own(config, frame, &packet->destination))
 		return HM_PASS;
 	verdict = parse_l4(frame, packet);
 	if (verdict != HM_UNDECIDED)

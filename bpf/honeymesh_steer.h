@@ -82,7 +82,7 @@ static __always_inline void steer(struct __sk_buff *context)
 	if (frame.protocol != IPPROTO_TCP || frame.first_fragment || frame.tcp_flags & (TCP_RST | TCP_FIN))
 		return;
 	is_syn = frame.tcp_flags & TCP_SYN;
-	if (is_syn == !!(frame.tcp_flags & TCP_ACK) || !is_trap_port(packet.port) || !is_own(&packet.destination))
+	if (is_syn == !!(frame.tcp_flags & TCP_ACK) || !is_trap_port(packet.port) || !is_own(config, &frame, &packet.destination))
 		return;
 	if (!is_trap_alive(config, &packet) || is_tcp_open(&frame, config, &packet, false))
 		return;

@@ -122,9 +122,10 @@ struct hm_config {
 	__u16 ephemeral_low;
 	__u16 ephemeral_high;
 	__u16 layout_version;
+	__be32 own4[HM_OWN4]; /* the first IPv4 addresses of own, for a quick look; 0: unused */
 	__u32 pad;
 };
-_Static_assert(sizeof(struct hm_config) == 136, "hm_config");
+_Static_assert(sizeof(struct hm_config) == 152, "hm_config");
 
 /* What all CPUs share about shuns, floods and alarms: the entry of guard.
  * shuns_until_ns: no shun lives then or later. Raised before the shun that needs it, by up to SHUNS_UNTIL_STEP_NS too far, and never lowered.

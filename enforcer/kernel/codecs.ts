@@ -1,11 +1,11 @@
 /** Values of the maps and records of the rings, as bytes and back. Keys are in keys.ts. */
-import { addressFromBytes, type Prefix } from '@honeymesh/intel/address';
+import { type Address, addressBytes, addressFromBytes, familyOf, type Prefix } from '@honeymesh/intel/address';
 import type { Transport } from '@honeymesh/intel/events';
 import { modeNumber, type Tier, tierNumber, tierOf } from '@honeymesh/intel/evidence';
 import { type Reason, reasonMask, reasonsOf } from '@honeymesh/intel/reasons';
 import type { UnixMs } from '@honeymesh/intel/time';
 import type { KernelClock } from './clock.ts';
-import { BANKS, CONFIG_FLAG, COUNTER_ROWS, EVENT_KINDS, LAYOUT_VERSION, LAYOUTS, PROBES, RULE_ACTION, SHUN_KINDS, SLOTS } from './layouts.ts';
+import { BANKS, CONFIG_FLAG, COUNTER_ROWS, EVENT_KINDS, LAYOUT_VERSION, LAYOUTS, OWN4, PROBES, RULE_ACTION, SHUN_KINDS, SLOTS } from './layouts.ts';
 import type { KernelConfig, KernelEvent, KernelEventKind, KernelShun, KernelStats, TrackedPort, VerdictCount } from './port.ts';
 import { COUNTERS, type Counter, VERDICTS, type Verdict } from './verdicts.ts';
 
@@ -198,6 +198,14 @@ export function setFlag(entry: Uint8Array, flag: number, on: boolean): boolean {
 export const setPausedUntil = (entry: Uint8Array, untilNs: bigint): void => viewOf(entry).setBigUint64(CONFIG.paused_until_ns[0], untilNs, true);
 
 export const readPausedUntil = (entry: Uint8Array): bigint => viewOf(entry).getBigUint64(CONFIG.paused_until_ns[0], true);
+
+/** The first IPv4 addresses of `own`, for the quick look; none of the loopback network, from where no packets come that are worth it. */
+export function writeOwn4(entry: Uint8Array, own: readonly Address[]): void {
+  const [at, size] = CONFIG.own4;
+  entry.fill(0, at, at + size);
+  const quick = own.filter(address => familyOf(address) === 4 && !address.startsWith('127.')).slice(0, OWN4);
+  for (const [slot, address] of quick.entries()) entry.set(addressBytes(address).subarray(12), at + slot * 4);
+}
 
 /** What the loader writes: whose sockets count, and by which layout the maps were made. */
 export function stampConfig(entry: Uint8Array, netnsCookie: bigint): void {

@@ -2,6 +2,8 @@
 import { type Address, addressBytes, addressFromBytes } from '@honeymesh/intel/address';
 import { HoneyMeshError } from '../errors.ts';
 import type { KernelClock } from './clock.ts';
+import { writeOwn4 } from './codecs.ts';
+import type { ConfigEntry } from './config-entry.ts';
 import { SERVED_ALWAYS, SERVED_UDP } from './layouts.ts';
 import { indexKey, joined, type KernelMap, readWord, word } from './maps.ts';
 import { ERRNO, kernelError } from './native.ts';
@@ -15,7 +17,7 @@ export interface HostMaps {
   setTrapPorts(ports: readonly number[]): void;
 }
 
-export function hostOnMaps(maps: Readonly<Record<'own' | 'served' | 'trap_ports', KernelMap>>, clock: KernelClock): HostMaps {
+export function hostOnMaps(maps: Readonly<Record<'own' | 'served' | 'trap_ports', KernelMap>>, config: ConfigEntry, clock: KernelClock): HostMaps {
   /** null: not read yet; an enforcer before this one may have left some. */
   let always: ReadonlySet<number> | null = null;
 
@@ -54,6 +56,8 @@ export function hostOnMaps(maps: Readonly<Record<'own' | 'served' | 'trap_ports'
         }
         if (result !== 0) throw kernelError('HM_MAP', 'noting the own addresses', result);
       }
+      // Between the two: what is looked at first holds nothing that the map does not.
+      config.change(entry => writeOwn4(entry, [...wanted]));
       const gone = [...maps.own.entries()].map(([key]) => key).filter(key => !wanted.has(addressFromBytes(key)));
       if (gone.length > 0) maps.own.removeMany(joined(gone, 16));
     },

@@ -29,7 +29,7 @@ export function createKernelOnMaps(maps: KernelMaps, { now, ...rest }: KernelClo
   const bans = bansOnMaps(maps, config, clock);
   const rules = rulesOnMaps(maps, config, clock);
   const sources = sourcesOnMaps(maps, config, clock);
-  const host = hostOnMaps(maps, clock);
+  const host = hostOnMaps(maps, config, clock);
   const statsKeys = joined(
     Array.from({ length: STATS_ROWS }, (_, at) => indexKey(at)),
     4,

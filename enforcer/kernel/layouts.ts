@@ -7,6 +7,8 @@ export const LAYOUT_VERSION = 1;
 
 export const SLOTS = 32;
 export const WINDOWS = 4;
+/** Own IPv4 addresses that the kernel compares before it asks the map `own`. */
+export const OWN4 = 4;
 export const BANKS = ['enforced', 'would', 'paused'] as const;
 /** Rows that `stats` has room for after the verdicts. */
 export const COUNTER_ROWS = 8;
@@ -64,7 +66,7 @@ export const LAYOUTS = {
     },
   },
   hm_config: {
-    size: 136,
+    size: 152,
     fields: {
       paused_until_ns: [0, 8],
       netns_cookie: [8, 8],
@@ -91,7 +93,8 @@ export const LAYOUTS = {
       ephemeral_low: [126, 2],
       ephemeral_high: [128, 2],
       layout_version: [130, 2],
-      pad: [132, 4],
+      own4: [132, 4 * OWN4],
+      pad: [148, 4],
     },
   },
   hm_guard: {

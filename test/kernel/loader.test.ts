@@ -228,9 +228,9 @@ describe('maps of another shape', () => {
   test('another layout version is refused, for loader and daemon, and nothing is lost', async () => {
     await it.run(load(), attach(), putBan(`${ATTACKER.v4}/32`));
     const fd = addon().openPin(`${it.pins}/config`);
-    const entry = new Uint8Array(136);
+    const entry = new Uint8Array(LAYOUTS.hm_config.size);
     addon().mapLookup(fd, new Uint8Array(4), entry);
-    new DataView(entry.buffer).setUint16(130, 99, true);
+    new DataView(entry.buffer).setUint16(LAYOUTS.hm_config.fields.layout_version[0], 99, true);
     addon().mapUpdate(fd, new Uint8Array(4), entry, 0);
     addon().closeFd(fd);
     const refused = { ok: false, code: 'HM_LAYOUT', message: expect.stringContaining('layout version 99'), fix: expect.stringContaining('honeymesh unload') };

@@ -1,4 +1,4 @@
-import { type Address, hostPrefix, type Prefix } from '@honeymesh/intel/address';
+import { type Address, addressBytes, hostPrefix, type Prefix } from '@honeymesh/intel/address';
 import { reasonMask } from '@honeymesh/intel/reasons';
 import { unixMs } from '@honeymesh/intel/time';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -8,7 +8,7 @@ import { sourceKey } from '#enforcer/kernel/keys.ts';
 import { CONFIG_FLAG, LAYOUTS, PROBES, SERVED_ALWAYS, SERVED_UDP, SHUN_KINDS } from '#enforcer/kernel/layouts.ts';
 import { indexKey, readWord } from '#enforcer/kernel/maps.ts';
 import type { KernelBan } from '#enforcer/kernel/port.ts';
-import { syn } from '#test/support/frames/frames.ts';
+import { segment, syn } from '#test/support/frames/frames.ts';
 import { type BehaviourBench, describeKernel, SMALL_ROOM } from '#test/support/kernel-behaviour.ts';
 import { createKernelTester, type KernelTester } from '#test/support/kernel-tester.ts';
 
@@ -103,7 +103,7 @@ describe('on the real maps', () => {
 
   test('an exact IPv6 ban drops, though ban6x is looked at only while it holds something', () => {
     const { kernel } = tester;
-    const flags = (): number => new DataView(tester.maps.config.get(indexKey(0))?.buffer ?? new ArrayBuffer(136)).getUint32(80, true);
+    const flags = (): number => new DataView(tester.maps.config.get(indexKey(0))?.buffer ?? new ArrayBuffer(LAYOUTS.hm_config.size)).getUint32(80, true);
     expect(flags() & CONFIG_FLAG.hasBan6x).toBe(0);
     kernel.putBans([{ target: '2001:db8:1:3::9/128' as Prefix, tier: 'E1', reasons: [], expiresAt: null }]);
     expect(tester.run(syn('2001:db8:1:3::9', '2001:db8::1', 22)).verdict).toBe('drop-ban');
@@ -151,6 +151,24 @@ describe('on the real maps', () => {
     kernel.setTrapPorts([22, 23]);
     const words = [...maps.trap_ports.entries()].map(([, value]) => readWord(value));
     expect(words.map((bits, at) => [at, bits]).filter(([, bits]) => bits !== 0n)).toEqual([[0, (1n << 22n) | (1n << 23n)]]);
+  });
+
+  test('an own address is judged, by the quick look or by the map, until it is none', () => {
+    const { kernel, maps } = tester;
+    const all = ['198.51.100.1', '198.51.100.2', '198.51.100.3', '198.51.100.4', '198.51.100.5', '2001:db8::1'] as Address[];
+    const judged = () =>
+      [...all, '0.0.0.0'].filter(to => tester.run(segment(to.includes(':') ? '2001:db8:6::1' : '203.0.113.9', to, 22, 'SF')).verdict === 'drop-anomaly');
+    kernel.setOwnAddresses(['127.0.0.1' as Address, ...all]);
+    expect(judged()).toEqual(all);
+    for (const address of all) maps.own.remove(addressBytes(address));
+    expect(judged(), 'by the quick look').toEqual(all.slice(0, 4));
+    kernel.setOwnAddresses(all.slice(3));
+    expect(judged()).toEqual(all.slice(3));
+    kernel.setOwnAddresses([]);
+    expect(judged()).toEqual([]);
+    maps.own.put(addressBytes('0.0.0.0' as Address), Uint8Array.of(1));
+    expect(judged()).toEqual(['0.0.0.0']);
+    kernel.setOwnAddresses([]);
   });
 
   test('more own addresses than the map holds are an error that says so', () => {

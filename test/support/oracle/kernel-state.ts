@@ -123,7 +123,11 @@ export function encode(scenario: Scenario, startNs: bigint, layouts: Layouts): R
     key.set(bytes(wide(hexOf(remote))), field(layouts.hm_flow, 'remote').offset);
     add('flows_out', key, word(startNs + atNs));
   }
-  add('config', key32(0), encodeSettings(scenario.settings, at(scenario.settings.pausedUntilNs), layouts.hm_config));
+  const config = encodeSettings(scenario.settings, at(scenario.settings.pausedUntilNs), layouts.hm_config);
+  // One address for the quick look; a second is found in the map only.
+  for (const address of scenario.own.filter(own => hexOf(own).length === 8).slice(0, 1))
+    config.set(bytes(hexOf(address)), field(layouts.hm_config, 'own4').offset);
+  add('config', key32(0), config);
   return rows;
 }
 
