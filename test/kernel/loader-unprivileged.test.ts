@@ -23,10 +23,10 @@ const prepare = (owner?: { uid: number; gid: number }) =>
     { do: 'attach', interfaces: [{ name: 'eth0' }], xdpMode: 'auto', cgroupPath: null, stateFile: stateFile() },
     { do: 'own', pinDirectory: it.pins, addresses: [HOST.v4] },
   );
-/** A SYN to a closed port from the attacker's side, sent by whoever may (nsenter needs privilege: a helper outside does it). */
+/** A SYN to one of two closed ports (a third would be a scan, and a shun) from the attacker's side, sent by whoever may (nsenter needs privilege: a helper outside does it). */
 const probing = (): (() => void) => {
   const timer = setInterval(
-    () => void it.attacker.run(['bash', '-c', `exec 3<>/dev/tcp/${HOST.v4}/${2_000 + Math.floor(Math.random() * 9_000)}`], { mayFail: true, timeoutMs: 500 }),
+    () => void it.attacker.run(['bash', '-c', `exec 3<>/dev/tcp/${HOST.v4}/${2_000 + Math.floor(Math.random() * 2)}`], { mayFail: true, timeoutMs: 500 }),
     200,
   );
   return () => clearInterval(timer);
