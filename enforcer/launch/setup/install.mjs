@@ -42,6 +42,7 @@ const FOR_TESTING = [
   { name: 'tcpdump', commands: ['tcpdump'] },
   { name: 'procps', commands: ['ps', 'sysctl'] },
   { name: 'iputils-ping', commands: ['ping'] },
+  { name: 'ethtool', commands: ['ethtool'] },
 ];
 
 /** What the machine lacks and the set-up cannot mend; `fix` is what to type. */
