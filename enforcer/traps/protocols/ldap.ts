@@ -88,13 +88,12 @@ function createTalk({ persona, tls }: TrapContext): Talk {
   }
 
   function bind(id: Uint8Array, [version, name, authentication]: readonly BerElement[]): Omit<Step, 'used'> {
-    if (berNumber(version) !== 3) {
-      return {
-        send: result(id, BIND_RESPONSE, PROTOCOL_ERROR, 'historical protocol version requested, use LDAPv3 instead'),
-        observations: [request('bind', latin1(name?.content ?? NOTHING), [])],
-      };
-    }
     const dn = latin1(name?.content ?? NOTHING);
+    if (berNumber(version) !== 3) {
+      const tried =
+        authentication?.tag === SIMPLE && authentication.content.length > 0 ? credentials(dn, latin1(authentication.content)) : request('bind', dn, []);
+      return { send: result(id, BIND_RESPONSE, PROTOCOL_ERROR, 'historical protocol version requested, use LDAPv3 instead'), observations: [tried] };
+    }
     if (authentication?.tag === SASL) return saslBind(id, dn, berElements(authentication.content));
     if (authentication?.tag !== SIMPLE)
       return { send: result(id, BIND_RESPONSE, PROTOCOL_ERROR, 'unknown authentication method'), observations: [malformed('no LDAP authentication')] };

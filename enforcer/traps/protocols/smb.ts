@@ -124,7 +124,7 @@ function createTalk({ persona, random, acceptedAt }: TrapContext): Talk {
 function seen({ domain, user, workstation, lmResponse, ntResponse }: Extract<NtlmMessage, { kind: 'authenticate' }>, challenge: Uint8Array): Observation[] {
   const account = domain === '' ? user : `${domain}\\${user}`;
   const client = request('session-setup', account, [['workstation', workstation]]);
-  if (user === '' && ntResponse.length === 0) return [client];
+  if (ntResponse.length === 0) return user === '' ? [client] : [client, credentials(account, '')];
   if (ntResponse.length <= 24) return [client, credentials(account, `${hex(challenge)}*${hex(lmResponse.subarray(0, 24))}*${hex(ntResponse)}`, 'ntlmv1')];
   const [proof, blob] = [hex(ntResponse.subarray(0, 16)), hex(ntResponse.subarray(16))];
   return [

@@ -111,6 +111,12 @@ describe('a log-in', () => {
     expect(talk.seen.map(seen => seen.kind)).toEqual(['request']);
   });
 
+  test('with a name and no answer is one without a password', () => {
+    const talk = converse(smb);
+    expect(status(sentHex(talk.say(authenticate('WORKGROUP', 'root', new Uint8Array(0)))))).toBe('6d0000c0');
+    expect(talk.seen.at(-1)).toEqual({ kind: 'credentials', user: 'WORKGROUP\\root', secret: '' });
+  });
+
   test('is needed before anything else', () => {
     const treeConnect = bytesOf([0, 0, 0, 72], '\xfeSMB', u16le(64), new Uint8Array(6), u16le(3), new Uint8Array(50), fromHex('0900 0000 4800 0000'));
     expect(status(sentHex(converse(smb).say(treeConnect)))).toBe('030200c0');

@@ -86,6 +86,12 @@ describe('ldap', () => {
     expect(sentText(converse(ldap).say(NMAP_BIND))).toBe('0E\x02\x01\x01a@\n\x01\x02\x04\0\x049historical protocol version requested, use LDAPv3 instead');
   });
 
+  test('what old tools try in version 2 is seen all the same', () => {
+    const talk = converse(ldap);
+    talk.say(bytesOf(0x30, 18, [2, 1, 1], 0x60, 13, [2, 1, 2], 4, 2, 'cn', 0x80, 4, 'toor'));
+    expect(talk.seen).toEqual([{ kind: 'credentials', user: 'cn', secret: 'toor' }]);
+  });
+
   test('the root entry is for all, lengths of four bytes are understood', () => {
     const reply = converse(ldap).say(NMAP_SEARCH);
     const [entry, done] = berElements(reply.send ?? new Uint8Array());
