@@ -97,11 +97,14 @@ export function answering(child: ChildProcess): Answering {
   const { stdin, stdout } = child;
   if (stdin === null || stdout === null) throw new Error('a child that answers needs its streams');
   createInterface({ input: stdout }).on('line', line => waiting.shift()?.resolve(line));
+  let over = false;
   child.once('exit', () => {
+    over = true;
     for (const one of waiting.splice(0)) one.reject(new Error('the process that was asked has ended'));
   });
   stdin.on('error', () => {});
   const answer = (): Promise<string> => {
+    if (over) return Promise.reject(new Error('the process that was to be asked has ended'));
     const one = Promise.withResolvers<string>();
     waiting.push(one);
     return one.promise;
