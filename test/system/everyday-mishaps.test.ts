@@ -141,7 +141,7 @@ describe.concurrent('a start that finds something wrong', () => {
     const wrong = createEnforcerHost(host, config);
     try {
       const refused = await wrong.honeymesh(['run'], { mayFail: true, timeoutMs: 10_000 });
-      expect(refused.code).toBe(1);
+      expect([1, 2]).toContain(refused.code); // 2: what was said cannot be meant
       expect(refused.stderr).toMatch(says);
       expect(lab.ip(['link', 'show', 'eth0'], host)).not.toContain('xdp');
     } finally {
