@@ -11,10 +11,28 @@ static __always_inline bool is_over(__u64 expires_ns, struct hm_packet *packet)
 	return expires_ns && expires_ns <= clock(packet);
 }
 
-static __always_inline struct hm_ban *find_ban4(struct hm_packet *packet, __be32 address)
+/* The hint lies in a cache's reach, the map does not: each source has a line of it to itself. The same hash as in kernel/ban-hint.ts. */
+static __always_inline bool is_ban4_hinted(const struct hm_config *config, __be32 address)
 {
-	struct hm_ban *ban = bpf_map_lookup_elem(&ban4, &address);
+	__u32 hash = address * 0x9e3779b1u, word;
+	const __u64 *bits;
 
+	if (unlikely(!(config->flags & HM_FLAG_HAS_BAN_HINT)))
+		return true;
+	hash ^= hash >> 15;
+	hash = hash * 0x85ebca77u >> (32 - HM_BAN_HINT_BITS);
+	word = hash >> 6;
+	bits = bpf_map_lookup_elem(&ban4_hint, &word);
+	return !bits || *bits >> (hash & 63) & 1;
+}
+
+static __always_inline struct hm_ban *find_ban4(const struct hm_config *config, struct hm_packet *packet, __be32 address)
+{
+	struct hm_ban *ban;
+
+	if (likely(!is_ban4_hinted(config, address)))
+		return NULL;
+	ban = bpf_map_lookup_elem(&ban4, &address);
 	return ban && !is_over(ban->expires_ns, packet) ? ban : NULL;
 }
 
@@ -99,7 +117,7 @@ static __always_inline __u32 judge_source(const struct hm_config *config, const 
 		rule = find_rule4(packet, ip->saddr);
 		if (unlikely(rule))
 			return obey_rule(rule);
-		ban = find_ban4(packet, ip->saddr);
+		ban = find_ban4(config, packet, ip->saddr);
 	} else {
 		const struct ipv6hdr *ip = frame->l3;
 		union hm_address source;
@@ -121,7 +139,7 @@ static __always_inline bool is_barred(const struct hm_config *config, const stru
 
 	if (likely(!frame->ipv6)) {
 		rule = find_rule4(packet, packet->destination.words[3]);
-		ban = find_ban4(packet, packet->destination.words[3]);
+		ban = find_ban4(config, packet, packet->destination.words[3]);
 	} else {
 		rule = find_rule6(config, packet, &packet->destination);
 		ban = find_ban6(config, packet, &packet->destination);

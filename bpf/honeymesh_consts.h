@@ -31,6 +31,7 @@
 #ifndef HM_FLOWS_OUT
 #define HM_FLOWS_OUT 16384
 #endif
+#define HM_BAN_HINT_BITS 18 /* of the hash of an address: four times as many as bans by default */
 #define HM_OWN 1024
 #define HM_OWN4 4 /* own IPv4 addresses that are compared before the map is asked */
 #define HM_EVENTS_HI_BYTES (256 * 1024)
@@ -120,6 +121,7 @@ enum hm_config_flag {
 	HM_FLAG_HAS_PFX6 = 1u << 1,
 	HM_FLAG_HAS_WATCH = 1u << 2,
 	HM_FLAG_EGRESS_DROP = 1u << 3,
+	HM_FLAG_HAS_BAN_HINT = 1u << 4,
 };
 
 #endif

@@ -22,6 +22,10 @@ HM_MAP(ban4, BPF_MAP_TYPE_HASH, __u32, struct hm_ban, HM_BANS, 0);  /* network o
 HM_MAP(ban6, BPF_MAP_TYPE_HASH, __u64, struct hm_ban, HM_BANS, 0);  /* the first 8 bytes of the address, as in the packet */
 HM_MAP(ban6x, BPF_MAP_TYPE_HASH, struct hm_address6, struct hm_ban, HM_BANS_EXACT6, 0);
 
+/* A bit for each ban of ban4, by a hash of its address: spares ban4 to nearly everybody else. Written by the daemon before a ban is added
+ * and after some were removed; asked only while config flag HAS_BAN_HINT says that every ban has its bit. */
+HM_MAP(ban4_hint, BPF_MAP_TYPE_ARRAY, __u32, __u64, 1 << (HM_BAN_HINT_BITS - 6), 0);
+
 /* Allow-list and wider bans. Written by the daemon, which resolves nesting; read by XDP and tc egress. */
 HM_MAP(pfx4, BPF_MAP_TYPE_LPM_TRIE, struct hm_prefix4, struct hm_rule, HM_RULES, BPF_F_NO_PREALLOC);
 HM_MAP(pfx6, BPF_MAP_TYPE_LPM_TRIE, struct hm_prefix6, struct hm_rule, HM_RULES, BPF_F_NO_PREALLOC);

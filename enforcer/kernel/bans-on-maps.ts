@@ -1,6 +1,7 @@
 /** Bans by address in ban4, ban6 and ban6x. */
 import { familyOf, networkOf, type Prefix } from '@honeymesh/intel/address';
 import type { UnixMs } from '@honeymesh/intel/time';
+import { banHintOn } from './ban-hint.ts';
 import type { KernelClock } from './clock.ts';
 import { decodeBan, dropsOf, encodeBan, expiresNs, isOver, saysTheSame } from './codecs.ts';
 import type { ConfigEntry } from './config-entry.ts';
@@ -22,8 +23,10 @@ export interface BanMaps {
   sweep(now: UnixMs): readonly Prefix[];
 }
 
-export function bansOnMaps(maps: Readonly<Record<BanMapName, KernelMap>>, config: ConfigEntry, clock: KernelClock): BanMaps {
+export function bansOnMaps(maps: Readonly<Record<BanMapName | 'ban4_hint', KernelMap>>, config: ConfigEntry, clock: KernelClock): BanMaps {
   const stateOf = (target: Prefix, value: Uint8Array): KernelBanState => ({ target, ...decodeBan(value, clock) });
+
+  const hint = banHintOn(maps, config);
 
   /** ban6x is looked at only while it holds something. */
   const noteExact = (): void => config.flag(CONFIG_FLAG.hasBan6x, !maps.ban6x.isEmpty());
@@ -45,11 +48,13 @@ export function bansOnMaps(maps: Readonly<Record<BanMapName, KernelMap>>, config
       rows.map((row, index) => encodeBan(bans[row.at] as KernelBan, clock, before.found[index] ? dropsOf(at(before.values, index)) : 0)),
       map.valueSize,
     );
+    if (map === maps.ban4) hint.set(keys);
     const results = map.putMany(keys, values);
     const after = map.getMany(keys);
     for (const [index, row] of rows.entries()) {
       const target = (bans[row.at] as KernelBan).target;
       const enforced = after.found[index] === true && saysTheSame(at(after.values, index), at(values, index));
+      if (!enforced && map === maps.ban4) hint.noteGone();
       const why = results[index] === -ERRNO.E2BIG ? ('full' as const) : ('refused' as const);
       into[row.at] = enforced ? { target, enforced } : { target, enforced, why };
     }
@@ -80,6 +85,7 @@ export function bansOnMaps(maps: Readonly<Record<BanMapName, KernelMap>>, config
         if (place !== null) keys[place.map].push(place.key);
       }
       for (const name of BAN_MAPS) if (keys[name].length > 0) maps[name].removeMany(joined(keys[name], maps[name].keySize));
+      if (keys.ban4.length > 0) hint.noteGone();
       if (keys.ban6x.length > 0) noteExact();
     },
     list() {
@@ -103,7 +109,9 @@ export function bansOnMaps(maps: Readonly<Record<BanMapName, KernelMap>>, config
         const keys = maps[name].keysWhere(isOver(nowNs));
         for (const key of keys) gone.push(banTarget(name, key));
         if (keys.length > 0) maps[name].removeMany(joined(keys, maps[name].keySize));
+        if (keys.length > 0 && name === 'ban4') hint.noteGone();
       }
+      hint.tidy();
       noteExact();
       return gone;
     },

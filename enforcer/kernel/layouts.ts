@@ -7,6 +7,8 @@ export const LAYOUT_VERSION = 1;
 
 export const SLOTS = 32;
 export const WINDOWS = 4;
+/** Bits of the hash by which `ban4_hint` knows an address. */
+export const BAN_HINT_BITS = 18;
 /** Own IPv4 addresses that the kernel compares before it asks the map `own`. */
 export const OWN4 = 4;
 export const BANKS = ['enforced', 'would', 'paused'] as const;
@@ -17,7 +19,7 @@ export const RULE_ACTION = { deny: 0, allow: 1 } as const;
 export const SHUN_KINDS = ['tcp', 'udp', 'echo'] as const; // by bit
 export const PROBES = ['syn', 'flag', 'malformed', 'udp'] as const; // by number
 export const EVENT_KINDS = { touch: 1, suspect: 2, scan: 3, flood: 4, 'ban-hit': 5, 'map-full': 6, guard: 7 } as const;
-export const CONFIG_FLAG = { hasBan6x: 1, hasPfx6: 2, hasWatch: 4, egressDrop: 8 } as const;
+export const CONFIG_FLAG = { hasBan6x: 1, hasPfx6: 2, hasWatch: 4, egressDrop: 8, hasBanHint: 16 } as const;
 
 export const SERVED_UDP = 65_536;
 export const SERVED_ALWAYS = 0xffff_ffff_ffff_ffffn;
@@ -107,6 +109,7 @@ export const LAYOUTS = {
 /** Maps of the object by the size of their keys and values: what a pinned map must have to be used. */
 export const MAPS = {
   ban4: { keySize: 4, valueSize: LAYOUTS.hm_ban.size },
+  ban4_hint: { keySize: 4, valueSize: 8 },
   ban6: { keySize: 8, valueSize: LAYOUTS.hm_ban.size },
   ban6x: { keySize: 16, valueSize: LAYOUTS.hm_ban.size },
   pfx4: { keySize: LAYOUTS.hm_prefix4.size, valueSize: LAYOUTS.hm_rule.size },

@@ -6,8 +6,8 @@ import { chmodSync, chownSync, existsSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
 import { HoneyMeshBug, HoneyMeshError } from '../errors.ts';
 import { checkMachine, ensureBpffs, type Machine, thisMachine } from './checks.ts';
-import { layoutVersionOf, stampConfig, stampGuard } from './codecs.ts';
-import { LAYOUT_VERSION, MAP_NAMES, type MapName } from './layouts.ts';
+import { layoutVersionOf, setFlag, stampConfig, stampGuard } from './codecs.ts';
+import { CONFIG_FLAG, LAYOUT_VERSION, MAP_NAMES, type MapName } from './layouts.ts';
 import { indexKey, joined, type KernelMap, kernelMap } from './maps.ts';
 import { addon, kernelError, MAP_TYPE, type MapInfo, mustHave, XDP_HAS_FRAGS } from './native.ts';
 import { layoutError } from './pinned.ts';
@@ -83,6 +83,7 @@ export function loadKernel(options: LoadOptions): LoadedKernel {
   const config = kernelMap('config', maps.config);
   const entry = config.get(indexKey(0)) ?? new Uint8Array(config.valueSize);
   stampConfig(entry, mustHave(addon().netnsCookie(), 'HM_BPF_LOAD', 'asking for the cookie of the network namespace'));
+  if (plan.made.has('ban4_hint')) setFlag(entry, CONFIG_FLAG.hasBanHint, false); // it has no bit of what an earlier run banned
   config.put(indexKey(0), entry);
   // Only where both are new: a guard that comes to shuns of an earlier run does not know how long they last, and keeps saying nothing.
   if (plan.made.has('guard') && plan.made.has('shuns')) {

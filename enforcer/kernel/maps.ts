@@ -22,6 +22,8 @@ export interface KernelMap {
   removeMany(keys: Uint8Array): void;
   /** All entries. Not a snapshot: what changes meanwhile may be there or not. */
   entries(): Iterable<readonly [key: Uint8Array, value: Uint8Array]>;
+  /** The keys of all entries, one after the other. */
+  keys(): Uint8Array;
   /** Keys of the entries of which `picks` is true, by the entry's value as 32-bit words: without an object for each entry of a large map. */
   keysWhere(picks: (words: Uint32Array, at: number) => boolean): Uint8Array[];
   close(): void;
@@ -98,6 +100,10 @@ export function kernelMap(name: string, fd: number): KernelMap {
       for (let at = 0; at < rows.count; at++) {
         yield [rows.keys.subarray(at * keySize, (at + 1) * keySize), rows.values.subarray(at * valueSize, (at + 1) * valueSize)];
       }
+    },
+    keys() {
+      const { count, keys } = dump();
+      return keys.subarray(0, count * keySize);
     },
     keysWhere(picks) {
       const { count, keys, values } = dump();

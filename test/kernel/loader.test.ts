@@ -225,6 +225,16 @@ describe('maps of another shape', () => {
     expect(await it.pings(2)).toBe(0);
   });
 
+  test('a hint of bans that is made anew is not gone by until the daemon filled it: what was banned stays banned', async () => {
+    await it.run(load(), attach(), putBan(`${ATTACKER.v4}/32`));
+    expect(await it.pings(2)).toBe(0);
+    rmSync(`${it.pins}/ban4_hint`);
+    await it.run(load(), attach());
+    expect(await it.pings(2)).toBe(0);
+    await it.run(putBan('198.51.100.9/32'));
+    expect(await it.pings(2)).toBe(0);
+  });
+
   test('another layout version is refused, for loader and daemon, and nothing is lost', async () => {
     await it.run(load(), attach(), putBan(`${ATTACKER.v4}/32`));
     const fd = addon().openPin(`${it.pins}/config`);

@@ -3,8 +3,9 @@ import { reasonMask } from '@honeymesh/intel/reasons';
 import { unixMs } from '@honeymesh/intel/time';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createKernelClock } from '#enforcer/kernel/clock.ts';
+import { setFlag } from '#enforcer/kernel/codecs.ts';
 import { createKernelOnMaps } from '#enforcer/kernel/kernel-on-maps.ts';
-import { sourceKey } from '#enforcer/kernel/keys.ts';
+import { banKey, sourceKey } from '#enforcer/kernel/keys.ts';
 import { CONFIG_FLAG, LAYOUTS, PROBES, SERVED_ALWAYS, SERVED_UDP, SHUN_KINDS } from '#enforcer/kernel/layouts.ts';
 import { indexKey, readWord } from '#enforcer/kernel/maps.ts';
 import type { KernelBan } from '#enforcer/kernel/port.ts';
@@ -99,6 +100,60 @@ describe('on the real maps', () => {
     expect(kernel.listBans()[0]?.droppedPackets).toBe(6);
     expect(kernel.view('203.0.113.7' as Address).ban?.droppedPackets).toBe(6);
     kernel.removeBans([target]);
+  });
+
+  test('the hint of IPv4 bans has the bits of those that are there: each drops, and none is left behind', () => {
+    const { kernel, maps } = tester;
+    const dropped = (address: string): boolean => tester.run(syn(address, own, 22)).verdict === 'drop-ban';
+    const hinted = (): number => [...maps.ban4_hint.entries()].filter(([, value]) => readWord(value) !== 0n).length;
+    const many = Array.from({ length: 2_000 }, (_, at) => `10.${(at * 7) % 256}.${(at * 13) % 251}.${at % 256}/32` as Prefix);
+    const banOf = (target: Prefix): KernelBan => ({ target, tier: 'E1', reasons: [], expiresAt: null });
+    kernel.sweep(unixMs(Date.now())); // from here on the kernel goes by it
+    kernel.putBans(many.map(banOf));
+    const addresses = many.map(target => target.slice(0, -3));
+    expect(addresses.filter(address => !dropped(address))).toEqual([]);
+    expect(dropped('203.0.113.7')).toBe(false);
+    kernel.removeBans(many.slice(1_000));
+    kernel.sweep(unixMs(Date.now()));
+    expect(addresses.map(dropped)).toEqual(addresses.map((_, at) => at < 1_000));
+    kernel.removeBans(many);
+    kernel.sweep(unixMs(Date.now()));
+    expect(hinted()).toBe(0);
+    kernel.putBans([{ ...banOf('203.0.113.7/32' as Prefix), expiresAt: unixMs(Date.now() - 1_000) }]);
+    kernel.sweep(unixMs(Date.now()));
+    expect(hinted()).toBe(0);
+  });
+
+  test('the kernel goes by the hint only where the daemon keeps it, and a daemon that starts makes it anew', () => {
+    const { kernel, maps } = tester;
+    const banned = banKey('203.0.113.7/32' as Prefix)?.key ?? new Uint8Array(4);
+    const verdict = () => tester.run(syn('203.0.113.7', own, 22)).verdict;
+    kernel.sweep(unixMs(Date.now()));
+    expect(maps.ban4.put(banned, new Uint8Array(LAYOUTS.hm_ban.size))).toBe(0);
+    expect(verdict(), 'no bit').toBe('pass');
+    createKernelOnMaps(maps, { now: () => unixMs(Date.now()) }).sweep(unixMs(Date.now()));
+    expect(verdict()).toBe('drop-ban');
+    maps.ban4_hint.putMany(Uint8Array.from(Array.from({ length: 4_096 }, (_, at) => [...indexKey(at)]).flat()), new Uint8Array(8 * 4_096));
+    const entry = maps.config.get(indexKey(0)) ?? new Uint8Array();
+    setFlag(entry, CONFIG_FLAG.hasBanHint, false);
+    maps.config.put(indexKey(0), entry);
+    expect(verdict(), 'no flag').toBe('drop-ban');
+    setFlag(entry, CONFIG_FLAG.hasBanHint, true);
+    maps.config.put(indexKey(0), entry);
+    kernel.removeBans(['203.0.113.7/32' as Prefix]);
+  });
+
+  test('a ban that finds no room leaves no bit either, and one that another process wrote keeps its own', () => {
+    using small = createKernelTester({ mapSizes: { ban4: 2 } });
+    const banOf = (target: string): KernelBan => ({ target: target as Prefix, tier: 'E1', reasons: [], expiresAt: null });
+    const other = createKernelOnMaps(small.maps, { now: () => unixMs(Date.now()) });
+    expect(small.kernel.putBans([banOf('10.0.0.1/32')])).toMatchObject([{ enforced: true }]);
+    expect(other.putBans([banOf('10.0.0.2/32')])).toMatchObject([{ enforced: true }]);
+    expect(small.kernel.putBans([banOf('10.0.0.3/32')])).toMatchObject([{ enforced: false, why: 'full' }]);
+    small.kernel.sweep(unixMs(Date.now()));
+    expect(['10.0.0.1', '10.0.0.2', '10.0.0.3'].map(from => small.run(syn(from, own, 22)).verdict)).toEqual(['drop-ban', 'drop-ban', 'pass']);
+    const bits = [...small.maps.ban4_hint.entries()].map(([, value]) => readWord(value).toString(2).replaceAll('0', '').length);
+    expect(bits.reduce((sum, count) => sum + count, 0)).toBe(2);
   });
 
   test('an exact IPv6 ban drops, though ban6x is looked at only while it holds something', () => {

@@ -38,7 +38,7 @@ const XDP_DROP = 1;
 const XDP_PASS = 2;
 const RECORDS = 8_192;
 const CLEARED = ['ban4', 'ban6', 'ban6x', 'pfx4', 'pfx6', 'own', 'trackers', 'watch', 'shuns', 'proven', 'flows_out'] as const;
-const ZEROED = ['hint', 'served'] as const;
+const ZEROED = ['hint', 'ban4_hint', 'served'] as const;
 /** The room in `shuns` here: a test fills it. */
 export const SHUN_ROOM = 512;
 /** Small maps are emptied faster; none of the random scenarios comes near them. */
@@ -111,6 +111,7 @@ export function createKernelSide(listening: readonly number[], objectPath: strin
     written = new Map([
       ['served', new Set(listening.flatMap(port => [port, 65_536 + port]))],
       ['hint', new Set()],
+      ['ban4_hint', new Set()],
     ]);
     put('guard', key32(0), new Uint8Array(sizeOf('guard').valueSize));
     native.mapUpdate(fd('budget'), key32(0), new Uint8Array(8 * native.possibleCpus()), 0);

@@ -74,12 +74,15 @@ export function encode(scenario: Scenario, startNs: bigint, layouts: Layouts): R
   const rows = new Map<string, Row[]>();
   const add = (map: string, key: Uint8Array, value: Uint8Array): void => void (rows.get(map) ?? rows.set(map, []).get(map))?.push({ key, value });
 
+  const banHints = new Map<number, bigint>();
   for (const { target, expiresNs, drops = 0n } of scenario.bans) {
     const [address = '', length] = target.split('/');
     const digits = hexOf(address);
     const map = digits.length === 8 ? 'ban4' : length === '64' ? 'ban6' : 'ban6x';
+    if (map === 'ban4') noteBit(banHints, banBit(bytes(digits)));
     add(map, bytes(map === 'ban6' ? digits.slice(0, 16) : digits), struct(layouts.hm_ban, { expires_ns: at(expiresNs), drops }));
   }
+  for (const [index, mask] of banHints) add('ban4_hint', key32(index), word(mask));
   for (const { prefix, action, expiresNs } of scenario.rules) {
     const { family, bits } = prefixBits(prefix);
     const width = family === 4 ? 32 : 128;
@@ -90,9 +93,7 @@ export function encode(scenario: Scenario, startNs: bigint, layouts: Layouts): R
     add(family === 4 ? 'pfx4' : 'pfx6', key, struct(layouts.hm_rule, { expires_ns: at(expiresNs), action: action === 'allow' ? 1 : 0 }));
   }
   const hints = new Map<number, bigint>();
-  for (const sixteen of scenario.hints ?? scenario.rules.flatMap(({ prefix }) => touchedSixteens(prefix))) {
-    hints.set(sixteen >> 6, (hints.get(sixteen >> 6) ?? 0n) | (1n << BigInt(sixteen & 63)));
-  }
+  for (const sixteen of scenario.hints ?? scenario.rules.flatMap(({ prefix }) => touchedSixteens(prefix))) noteBit(hints, sixteen);
   for (const [index, mask] of hints) add('hint', key32(index), word(mask));
   for (const address of scenario.own) add('own', bytes(wide(hexOf(address))), Uint8Array.of(1));
   for (const { transport, port, atNs } of scenario.served) {
@@ -131,6 +132,15 @@ export function encode(scenario: Scenario, startNs: bigint, layouts: Layouts): R
   return rows;
 }
 
+const noteBit = (words: Map<number, bigint>, bit: number): void => void words.set(bit >> 6, (words.get(bit >> 6) ?? 0n) | (1n << BigInt(bit & 63)));
+
+/** 2.1 of the specification. */
+function banBit(address: Uint8Array): number {
+  const [a = 0, b = 0, c = 0, d = 0] = address;
+  const once = (BigInt(a + b * 0x100 + c * 0x1_0000 + d * 0x100_0000) * 0x9e37_79b1n) & 0xffff_ffffn;
+  return Number((((once ^ (once >> 15n)) * 0x85eb_ca77n) & 0xffff_ffffn) >> 14n);
+}
+
 function encodeSettings(settings: Settings, pausedUntilNs: bigint, layout: Layout): Uint8Array {
   return struct(layout, {
     paused_until_ns: pausedUntilNs,
@@ -141,7 +151,7 @@ function encodeSettings(settings: Settings, pausedUntilNs: bigint, layout: Layou
     proven_ttl_ns: settings.provenTtlNs,
     flow_ttl_ns: settings.flowTtlNs,
     grace_ns: settings.graceNs,
-    flags: (settings.hasBan6x ? 1 : 0) | (settings.hasPrefix6 ? 2 : 0) | (settings.hasWatch ? 4 : 0),
+    flags: (settings.hasBan6x ? 1 : 0) | (settings.hasPrefix6 ? 2 : 0) | (settings.hasWatch ? 4 : 0) | (settings.hasBanHint ? 16 : 0),
     mode: MODES.indexOf(settings.mode),
     fast_ports: settings.fastPorts,
     slow_ports: settings.slowPorts,

@@ -47,6 +47,7 @@ export function randomSettings(random: Random): Settings {
     hasBan6x: random.chance(0.8),
     hasPrefix6: random.chance(0.8),
     hasWatch: random.chance(0.8),
+    hasBanHint: random.chance(0.8),
   };
 }
 

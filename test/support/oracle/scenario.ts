@@ -33,6 +33,8 @@ export interface Settings {
   readonly hasBan6x: boolean;
   readonly hasPrefix6: boolean;
   readonly hasWatch: boolean;
+  /** The kernel goes by the hint of ban4, which has the bits of all bans here: no verdict hangs on it. */
+  readonly hasBanHint: boolean;
 }
 
 /** `target`: an IPv4 address, an IPv6 address (ban6x) or an IPv6 /64 (ban6). */
@@ -143,6 +145,7 @@ export const usualSettings: Settings = {
   hasBan6x: true,
   hasPrefix6: true,
   hasWatch: true,
+  hasBanHint: true,
 };
 
 export const emptyScenario: Scenario = {

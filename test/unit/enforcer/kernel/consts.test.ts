@@ -4,7 +4,20 @@ import { readFileSync } from 'node:fs';
 import { MODES, TIERS } from '@honeymesh/intel/evidence';
 import { REASONS } from '@honeymesh/intel/reasons';
 import { expect, test } from 'vitest';
-import { BANKS, CONFIG_FLAG, COUNTER_ROWS, EVENT_KINDS, LAYOUT_VERSION, PROBES, RULE_ACTION, SHUN_KINDS, SLOTS, WINDOWS } from '#enforcer/kernel/layouts.ts';
+import {
+  BAN_HINT_BITS,
+  BANKS,
+  CONFIG_FLAG,
+  COUNTER_ROWS,
+  EVENT_KINDS,
+  LAYOUT_VERSION,
+  OWN4,
+  PROBES,
+  RULE_ACTION,
+  SHUN_KINDS,
+  SLOTS,
+  WINDOWS,
+} from '#enforcer/kernel/layouts.ts';
 import { COUNTERS, VERDICTS } from '#enforcer/kernel/verdicts.ts';
 
 const HEADER = readFileSync(new URL('../../../../bpf/honeymesh_consts.h', import.meta.url), 'utf8').replace(/\/\*[\s\S]*?\*\//g, '');
@@ -55,6 +68,7 @@ test('flags and sizes', () => {
     HM_FLAG_HAS_PFX6: CONFIG_FLAG.hasPfx6,
     HM_FLAG_HAS_WATCH: CONFIG_FLAG.hasWatch,
     HM_FLAG_EGRESS_DROP: CONFIG_FLAG.egressDrop,
+    HM_FLAG_HAS_BAN_HINT: CONFIG_FLAG.hasBanHint,
   });
-  expect([define('HM_LAYOUT_VERSION'), define('HM_SLOTS')]).toEqual([LAYOUT_VERSION, SLOTS]);
+  expect(['HM_LAYOUT_VERSION', 'HM_SLOTS', 'HM_OWN4', 'HM_BAN_HINT_BITS'].map(define)).toEqual([LAYOUT_VERSION, SLOTS, OWN4, BAN_HINT_BITS]);
 });
