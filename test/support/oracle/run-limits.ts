@@ -13,6 +13,8 @@ export interface LimitOutcome {
 export type LimitsOutcome = Readonly<Record<'guard' | 'fullShuns' | 'touchBudget' | 'scanBudget', LimitOutcome>>;
 
 const OWN = '198.51.100.1';
+const SWIFT_MS = 900;
+const TRIES = 8;
 const scenarioOf = (settings: Partial<Settings>, more: Partial<Scenario> = {}): Scenario => ({
   ...emptyScenario,
   own: [OWN],
@@ -41,15 +43,24 @@ function play(kernel: KernelSide, scenario: Scenario, frames: readonly Uint8Arra
   };
 }
 
+/** Limits are by the second: all over again where the machine was too busy to play it within one. */
+function playSwiftly(kernel: KernelSide, scenario: Scenario, frames: readonly Uint8Array[]): LimitOutcome {
+  for (let tries = 1; ; tries++) {
+    const started = performance.now();
+    const outcome = play(kernel, scenario, frames);
+    if (performance.now() - started < SWIFT_MS || tries === TRIES) return outcome;
+  }
+}
+
 setUpNamespace();
 const kernel = createKernelSide([]);
 const known = { source: '10.9.9.9', watched: false, slots: [{ port: 80, probe: 'syn', atNs: -500_000_000n }] } as const;
 const outcome: LimitsOutcome = {
   // The shuns' map is smaller than the number of sources that cross: thresholds of two, which only the known source reaches.
-  guard: play(kernel, scenarioOf({ newSourcesPerSecond: 100, fastPorts: 2 }, { trackers: [known] }), [...sources(4_000), syn(known.source, OWN, 22)]),
-  fullShuns: play(kernel, scenarioOf({ fastPorts: 1 }), sources(SHUN_ROOM + 88)),
-  touchBudget: play(kernel, scenarioOf({ eventsPerSecond: 40, fastPorts: 32 }), sources(500)),
-  scanBudget: play(kernel, scenarioOf({ eventsPerSecond: 40, fastPorts: 1 }), sources(500)),
+  guard: playSwiftly(kernel, scenarioOf({ newSourcesPerSecond: 100, fastPorts: 2 }, { trackers: [known] }), [...sources(4_000), syn(known.source, OWN, 22)]),
+  fullShuns: playSwiftly(kernel, scenarioOf({ fastPorts: 1 }), sources(SHUN_ROOM + 88)),
+  touchBudget: playSwiftly(kernel, scenarioOf({ eventsPerSecond: 40, fastPorts: 32 }), sources(500)),
+  scanBudget: playSwiftly(kernel, scenarioOf({ eventsPerSecond: 40, fastPorts: 1 }), sources(500)),
 };
 kernel.close();
 console.log(JSON.stringify(outcome));
