@@ -47,11 +47,12 @@ struct hm_rule {
 _Static_assert(sizeof(struct hm_rule) == 24, "hm_rule");
 
 /* Value of trackers and watch, by source key.
+ * windows: start in ms << 24 | count (saturating). One word each, so that two CPUs cannot tear them.
  * slots: time in ms << 20 | probe kind << 16 | port; 0: never used.
- * windows: start in ms << 24 | count (saturating). One word each, so that two CPUs cannot tear them. */
+ * What nearly every SYN reads lies together, the windows and the first slots behind the key. */
 struct hm_tracker {
-	__u64 slots[HM_SLOTS];
 	__u64 windows[HM_WINDOWS];
+	__u64 slots[HM_SLOTS];
 };
 _Static_assert(sizeof(struct hm_tracker) == 288, "hm_tracker");
 

@@ -25,6 +25,7 @@ export interface HeldState extends Hold {
 const BAN = LAYOUTS.hm_ban.fields;
 const RULE = LAYOUTS.hm_rule.fields;
 const SHUN = LAYOUTS.hm_shun.fields;
+const TRACKER = LAYOUTS.hm_tracker.fields;
 const EVENT = LAYOUTS.hm_event.fields;
 const CONFIG = LAYOUTS.hm_config.fields;
 
@@ -112,7 +113,7 @@ export function decodeTracker(bytes: Uint8Array, clock: KernelClock): TrackedPor
   const view = viewOf(bytes);
   const ports: TrackedPort[] = [];
   for (let slot = 0; slot < SLOTS; slot++) {
-    const word = view.getBigUint64(slot * 8, true);
+    const word = view.getBigUint64(TRACKER.slots[0] + slot * 8, true);
     if (word === 0n) continue;
     const low = Number(word & 0xf_ffffn);
     ports.push({ port: low & 0xffff, probe: PROBES[low >> 16] ?? 'syn', at: clock.toUnixMs((word >> SLOT_MS_SHIFT) * NS_PER_MS) });
@@ -125,7 +126,7 @@ export function lastSeenMs(bytes: Uint8Array): bigint {
   const view = viewOf(bytes);
   let last = 0n;
   for (let slot = 0; slot < SLOTS; slot++) {
-    const ms = view.getBigUint64(slot * 8, true) >> SLOT_MS_SHIFT;
+    const ms = view.getBigUint64(TRACKER.slots[0] + slot * 8, true) >> SLOT_MS_SHIFT;
     if (ms > last) last = ms;
   }
   return last;

@@ -42,7 +42,7 @@ export const LAYOUTS = {
     size: 24,
     fields: { expires_ns: [0, 8], drops: [8, 8], reasons: [16, 4], action: [20, 1], tier: [21, 1], pad: [22, 2] },
   },
-  hm_tracker: { size: 288, fields: { slots: [0, 8 * SLOTS], windows: [8 * SLOTS, 8 * WINDOWS] } },
+  hm_tracker: { size: 288, fields: { windows: [0, 8 * WINDOWS], slots: [8 * WINDOWS, 8 * SLOTS] } },
   hm_shun: {
     size: 24,
     fields: { expires_ns: [0, 8], drops: [8, 8], reasons: [16, 4], repeats: [20, 2], kinds: [22, 1], pad: [23, 1] },

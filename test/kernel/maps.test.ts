@@ -44,7 +44,11 @@ function realBench(): BehaviourBench {
       const bytes = new Uint8Array(LAYOUTS.hm_tracker.size);
       const view = new DataView(bytes.buffer);
       for (const [slot, { port, probe, at }] of ports.entries()) {
-        view.setBigUint64(slot * 8, ((clock.toNs(at) / 1_000_000n) << 20n) | BigInt((PROBES.indexOf(probe) << 16) | port), true);
+        view.setBigUint64(
+          LAYOUTS.hm_tracker.fields.slots[0] + slot * 8,
+          ((clock.toNs(at) / 1_000_000n) << 20n) | BigInt((PROBES.indexOf(probe) << 16) | port),
+          true,
+        );
       }
       expect(tester.maps.trackers.put(sourceKey(source), bytes)).toBe(0);
     },

@@ -103,10 +103,10 @@ export function encode(scenario: Scenario, startNs: bigint, layouts: Layouts): R
     const value = new Uint8Array(layouts.hm_tracker.size);
     const words = new BigUint64Array(value.buffer);
     for (const [slot, { port, probe, atNs }] of slots.slice(0, SLOTS).entries()) {
-      words[slot] = (((startNs + atNs) / MS) << 20n) | (BigInt(PROBES.indexOf(probe)) << 16n) | BigInt(port);
+      words[WINDOWS.length + slot] = (((startNs + atNs) / MS) << 20n) | (BigInt(PROBES.indexOf(probe)) << 16n) | BigInt(port);
     }
     for (const [name, { startNs: start, count }] of Object.entries(windows)) {
-      words[SLOTS + WINDOWS.indexOf(name as WindowName)] = (((startNs + start) / MS) << 24n) | BigInt(count);
+      words[WINDOWS.indexOf(name as WindowName)] = (((startNs + start) / MS) << 24n) | BigInt(count);
     }
     add(watched ? 'watch' : 'trackers', word(keyOf(source)), value);
   }
@@ -170,7 +170,7 @@ function encodeSettings(settings: Settings, pausedUntilNs: bigint, layout: Layou
 
 /** The ports that a tracker's value remembers inside the slow window, in no order: `tcp 22 syn`. Which of the others go first is nobody's business. */
 export function trackedPorts(value: Uint8Array, nowNs: bigint, slowWindowNs: bigint): string[] {
-  const words = new BigUint64Array(value.slice().buffer).subarray(0, SLOTS);
+  const words = new BigUint64Array(value.slice().buffer).subarray(WINDOWS.length, WINDOWS.length + SLOTS);
   const inside = [...words].filter(slot => slot !== 0n && nowNs - (slot >> 20n) * MS < slowWindowNs);
   return inside.map(slot => slotText(Number(slot & 0xffffn), PROBES[Number((slot >> 16n) & 15n)] ?? 'syn')).sort();
 }
