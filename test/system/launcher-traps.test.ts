@@ -95,7 +95,7 @@ s.connect(('${HOST}', 3306)); s.close()`;
 
 test('IPv6 is trapped on the same port', async () => {
   const answer = await talk('fd78::2', 22, { to: 'fd78::1' });
-  expect(answer).toMatch(/SSH-2\.0-|ConnectionReset/); // the ban may be quicker than the greeting
+  expect(answer).toMatch(/SSH-2\.0-/);
   await eventually('it is banned', async () => (await enforcer.json<{ target: string }[]>(['bans', 'list'])).some(ban => ban.target.startsWith('fd78::')));
 });
 

@@ -46,9 +46,12 @@ export function createTrapServer({ limits, hostName }: TrapServerOptions, { obse
     const source = peerOf(socket);
     const port = socket.localPort; // the port that the source asked for, not ours: the kernel steered it here
     if (source === undefined || port === undefined) return void socket.destroy();
-    observe({ kind: 'touch', at: unixMs(Date.now()), source, port, count: 1 });
+    const touch: TrapObservation = { kind: 'touch', at: unixMs(Date.now()), source, port, count: 1 };
     const ofSource = perSource.get(source) ?? 0;
-    if (sessions.size >= limits.sessions || ofSource >= limits.sessionsPerSource) return void socket.resetAndDestroy();
+    if (sessions.size >= limits.sessions || ofSource >= limits.sessionsPerSource) {
+      observe(touch);
+      return void socket.resetAndDestroy();
+    }
     perSource.set(source, ofSource + 1);
     const machine = createBannerTrap({ port, hostName, patienceMs: limits.patienceMs, receivedBytes: limits.receivedBytes });
     let endedAtOnce = false;
@@ -58,6 +61,7 @@ export function createTrapServer({ limits, hostName }: TrapServerOptions, { obse
       else leave(session);
     };
     session = openSession(socket, source, port, { machine, observe, onEnd });
+    observe(touch); // after the greeting: the ban that follows would drop it on its way out
     sessions.add(session);
     if (endedAtOnce) leave(session);
   }
