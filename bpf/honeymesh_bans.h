@@ -30,7 +30,8 @@ static __always_inline struct hm_ban *find_ban4(const struct hm_config *config, 
 {
 	struct hm_ban *ban;
 
-	if (likely(!is_ban4_hinted(config, address)))
+	/* Not that it is unlikely, but the straight way belongs to those who flood. */
+	if (unlikely(!is_ban4_hinted(config, address)))
 		return NULL;
 	ban = bpf_map_lookup_elem(&ban4, &address);
 	return ban && !is_over(ban->expires_ns, packet) ? ban : NULL;
