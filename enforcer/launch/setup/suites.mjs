@@ -10,8 +10,8 @@ export const SUITES = [
   { name: 'property', group: 'quick', budgetSeconds: 75, needsMachine: false },
   { name: 'fuzz', group: 'quick', budgetSeconds: 75, needsMachine: false },
   { name: 'simulation', group: 'simulation', budgetSeconds: 120, needsMachine: false },
-  { name: 'kernel', group: 'kernel', budgetSeconds: 120, needsMachine: true },
-  { name: 'system', group: 'kernel', budgetSeconds: 180, needsMachine: true },
+  { name: 'kernel', group: 'kernel', budgetSeconds: 90, needsMachine: true },
+  { name: 'system', group: 'kernel', budgetSeconds: 210, needsMachine: true },
   { name: 'interop', group: 'interop', budgetSeconds: 120, needsMachine: true },
 ];
 
