@@ -2,34 +2,11 @@
 import { type Address, hostPrefix, type Prefix } from '@honeymesh/intel/address';
 import { type UnixMs, unixMs } from '@honeymesh/intel/time';
 import { describe, expect, test } from 'vitest';
-import type { Kernel, KernelBan, KernelConfig, KernelRule, KernelShun, TrackedPort } from '#enforcer/kernel/port.ts';
+import type { Kernel, KernelBan, KernelRule, KernelShun, TrackedPort } from '#enforcer/kernel/port.ts';
 import { VERDICTS } from '#enforcer/kernel/verdicts.ts';
+import { TEST_CONFIG } from '#test/support/kernel-config.ts';
 
 export const SMALL_ROOM = { ipv4: 100, ipv6: 50, ipv6Exact: 20, rules: 16, watched: 4 } as const;
-
-export const BEHAVIOUR_CONFIG: KernelConfig = {
-  mode: 'enforce',
-  fastPorts: 3,
-  fastWindowMs: 60_000,
-  slowPorts: 25,
-  slowWindowMs: 86_400_000,
-  shunMs: 60_000,
-  longestShunMs: 600_000,
-  provenMs: 3_600_000,
-  flowMs: 120_000,
-  graceMs: 86_400_000,
-  heartbeatMs: 3_000,
-  synPerSecond: 200,
-  udpPerSecond: 1_000,
-  echoPerSecond: 100,
-  openUdpPerSecond: 0,
-  newSourcesPerSecond: 10_000,
-  eventsPerSecond: 5_000,
-  egressDrop: true,
-  trapPort: 7_000,
-  trapMark: 0x484d,
-  ephemeralPorts: [32_768, 60_999],
-};
 
 /** A Kernel of SMALL_ROOM on a clock that the test moves, and what the packet path would have written into its maps. */
 export interface BehaviourBench {
@@ -63,7 +40,7 @@ const rule = (action: 'allow' | 'deny', target: string, more: Partial<KernelRule
 export function describeKernel(name: string, make: () => BehaviourBench): void {
   const bench = (body: (bench: BehaviourBench) => void | Promise<void>) => async (): Promise<void> => {
     const made = make();
-    made.kernel.setConfig(BEHAVIOUR_CONFIG);
+    made.kernel.setConfig(TEST_CONFIG);
     try {
       await body(made);
     } finally {
@@ -283,7 +260,7 @@ export function describeKernel(name: string, make: () => BehaviourBench): void {
       bench(({ kernel, now, pass, track }) => {
         track(address('203.0.113.1'), [{ port: 22, probe: 'flag', at: now() }]);
         kernel.watch(address('203.0.113.1'));
-        pass(BEHAVIOUR_CONFIG.slowWindowMs - 1_000);
+        pass(TEST_CONFIG.slowWindowMs - 1_000);
         kernel.sweep(now());
         expect(kernel.view(address('203.0.113.1')).watched).toBe(true);
         pass(2_000);
@@ -312,7 +289,7 @@ export function describeKernel(name: string, make: () => BehaviourBench): void {
         const at = now();
         expect(new Set(kernel.listProven().map(entry => entry.source))).toEqual(new Set(['203.0.113.1/32', '2001:db8:1:2::/64']));
         expect(kernel.view(address('2001:db8:1:2::99')).provenAt).toBe(at);
-        pass(BEHAVIOUR_CONFIG.provenMs + 1_000);
+        pass(TEST_CONFIG.provenMs + 1_000);
         expect(kernel.listProven()).toEqual([]);
         expect(kernel.view(address('203.0.113.1')).provenAt).toBeNull();
       }),

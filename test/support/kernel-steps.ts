@@ -13,7 +13,7 @@ import { addon } from '#enforcer/kernel/native.ts';
 import { openPinnedKernel } from '#enforcer/kernel/pinned.ts';
 import type { Kernel, KernelBan, KernelEvent } from '#enforcer/kernel/port.ts';
 import { PARTS } from '#enforcer/launch/parts.ts';
-import { BEHAVIOUR_CONFIG } from '#test/support/kernel-behaviour.ts';
+import { TEST_CONFIG } from '#test/support/kernel-config.ts';
 
 export type Step =
   | ({ readonly do: 'load' } & Omit<LoadOptions, 'objectPath'>)
@@ -58,7 +58,7 @@ async function exercise(pinDirectory: string, probe: readonly string[] | undefin
   const kernel = openPinnedKernel({ pinDirectory }, { now });
   const stop = new AbortController();
   try {
-    kernel.setConfig(BEHAVIOUR_CONFIG);
+    kernel.setConfig(TEST_CONFIG);
     const outcomes = [
       ...kernel.putBans([
         { target: '203.0.113.99/32' as never, tier: 'E1', reasons: ['trap-touch'], expiresAt: null },
@@ -117,7 +117,7 @@ function take(step: Step): unknown {
       return kernelAttachment(step);
     case 'ban':
       return on(step.pinDirectory, kernel => {
-        kernel.setConfig(BEHAVIOUR_CONFIG);
+        kernel.setConfig(TEST_CONFIG);
         return kernel.putBans(step.bans);
       });
     case 'bans':

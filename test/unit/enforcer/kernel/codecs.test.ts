@@ -18,7 +18,7 @@ import {
 } from '#enforcer/kernel/codecs.ts';
 import { banKey, banTarget, ruleKey, ruleTarget, sourceKey, sourceOfKey } from '#enforcer/kernel/keys.ts';
 import { LAYOUTS } from '#enforcer/kernel/layouts.ts';
-import { BEHAVIOUR_CONFIG } from '#test/support/kernel-behaviour.ts';
+import { TEST_CONFIG } from '#test/support/kernel-config.ts';
 
 const BOOTED = 1_795_000_000_000;
 let wallMs = BOOTED + 5_000;
@@ -91,11 +91,11 @@ describe('values', () => {
     stampConfig(entry, 77n);
     setPausedUntil(entry, 99n);
     setFlag(entry, 4, true);
-    writeConfig(entry, BEHAVIOUR_CONFIG);
+    writeConfig(entry, TEST_CONFIG);
     const view = new DataView(entry.buffer);
     expect([view.getBigUint64(0, true), view.getBigUint64(8, true), view.getUint32(80, true)]).toEqual([99n, 77n, 4 | 8]);
     expect([view.getBigUint64(16, true), view.getUint32(84, true), view.getUint16(124, true)]).toEqual([60_000_000_000n, 1, 7_000]);
-    writeConfig(entry, { ...BEHAVIOUR_CONFIG, egressDrop: false });
+    writeConfig(entry, { ...TEST_CONFIG, egressDrop: false });
     expect(view.getUint32(80, true)).toBe(4);
   });
 
