@@ -104,9 +104,7 @@ export function createHttpMachine(context: TrapContext, site: HttpSite): TrapMac
 
   return createMachine(
     {
-      get protocol() {
-        return site.protocol;
-      },
+      protocol: site.protocol,
       longestMessage: LONGEST_HEAD,
       greet(nowMs) {
         openedMs = nowMs;

@@ -33,129 +33,143 @@ export interface Step {
 export const MORE: Step = { used: 0 };
 const NOTHING = Buffer.alloc(0);
 const NO_OBSERVATIONS: readonly Observation[] = [];
+const CLOSED: Outcome = { observations: NO_OBSERVATIONS, wakeAtMs: 'never', close: true };
 
-export function createMachine(talk: Talk, limits: MachineLimits): TrapMachine {
-  let waiting: Buffer = NOTHING;
-  let store: Buffer = NOTHING; // what `waiting` is a view of, once a part of a message was kept
-  let received = 0;
-  let sent = 0;
-  let messages = 0;
-  let observed = 0;
-  let deadlineMs = 0;
-  let endMs = 0;
-  let closed = false;
+/** One for each connection, ten thousand at once: a class, since closures for each would cost more than all that they remember. */
+export const createMachine = (talk: Talk, limits: MachineLimits): TrapMachine => new Machine(talk, limits);
+
+class Machine implements TrapMachine {
+  readonly #talk: Talk;
+  readonly #limits: MachineLimits;
+  #waiting: Buffer = NOTHING;
+  #store: Buffer = NOTHING; // what `#waiting` is a view of, once a part of a message was kept
+  #received = 0;
+  #sent = 0;
+  #messages = 0;
+  #observed = 0;
+  #deadlineMs = 0;
+  #endMs = 0;
+  #closed = false;
+
+  constructor(talk: Talk, limits: MachineLimits) {
+    this.#talk = talk;
+    this.#limits = limits;
+  }
+
+  get protocol(): string {
+    return this.#talk.protocol;
+  }
+
+  open(nowMs: number): Outcome {
+    this.#endMs = nowMs + this.#limits.sessionMs;
+    this.#prolong(nowMs);
+    const greeting = this.#talk.greet?.(nowMs);
+    return greeting === undefined ? this.#listening() : this.#run(greeting, nowMs);
+  }
+
+  receive(bytes: Uint8Array, nowMs: number): Outcome {
+    if (this.#closed) return CLOSED;
+    if (nowMs >= this.#deadlineMs) return this.#over({ kind: 'deadline' });
+    this.#received += bytes.length;
+    if (this.#received > this.#limits.receivedBytes) return this.#over(this.#tooMuch());
+    if (bytes.length === 0) return this.#listening();
+    const chunk = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+    this.#waiting = this.#waiting.length === 0 ? chunk : this.#append(chunk);
+    const before = this.#waiting;
+    const outcome = this.#run(undefined, nowMs);
+    if (this.#waiting !== before || this.#store === NOTHING) {
+      this.#store = kept(this.#waiting);
+      this.#waiting = this.#store;
+    }
+    return outcome;
+  }
+
+  expire(nowMs: number): Outcome {
+    if (this.#closed) return CLOSED;
+    return nowMs < this.#deadlineMs ? this.#listening() : this.#over({ kind: 'deadline' });
+  }
+
+  secured(nowMs: number): Outcome {
+    if (this.#closed) return CLOSED;
+    this.#prolong(nowMs);
+    const step = this.#talk.secured?.(nowMs);
+    return step === undefined ? this.#listening() : this.#run(step, nowMs);
+  }
 
   /** Room grows by doubling: a message that comes a byte at a time must not cost its square in copies. */
-  function append(chunk: Buffer): Buffer {
-    const length = waiting.length + chunk.length;
-    if (length > store.length) {
-      const larger = Buffer.alloc(Math.min(2 * length, length + talk.longestMessage));
-      waiting.copy(larger);
-      store = larger;
+  #append(chunk: Buffer): Buffer {
+    const length = this.#waiting.length + chunk.length;
+    if (length > this.#store.length) {
+      const larger = Buffer.alloc(Math.min(2 * length, length + this.#talk.longestMessage));
+      this.#waiting.copy(larger);
+      this.#store = larger;
     }
-    chunk.copy(store, waiting.length);
-    return store.subarray(0, length);
+    chunk.copy(this.#store, this.#waiting.length);
+    return this.#store.subarray(0, length);
   }
 
-  function listening(): Outcome {
-    return { observations: NO_OBSERVATIONS, wakeAtMs: deadlineMs, close: false };
+  #listening(): Outcome {
+    return { observations: NO_OBSERVATIONS, wakeAtMs: this.#deadlineMs, close: false };
   }
 
-  function over(last: Observation): Outcome {
-    closed = true;
-    waiting = NOTHING;
-    store = NOTHING;
+  #over(last: Observation): Outcome {
+    this.#closed = true;
+    this.#waiting = NOTHING;
+    this.#store = NOTHING;
     return { observations: [last], wakeAtMs: 'never', close: true };
   }
 
-  const tooMuch = (): Observation => ({ kind: 'too-much', receivedBytes: received });
-  const prolong = (nowMs: number): void => {
-    deadlineMs = Math.min(endMs, nowMs + limits.patienceMs);
-  };
+  #tooMuch(): Observation {
+    return { kind: 'too-much', receivedBytes: this.#received };
+  }
+
+  #prolong(nowMs: number): void {
+    this.#deadlineMs = Math.min(this.#endMs, nowMs + this.#limits.patienceMs);
+  }
 
   /** Steps until nothing complete is left; one outcome for all of them. */
-  function run(first: Step | undefined, nowMs: number): Outcome {
+  #run(first: Step | undefined, nowMs: number): Outcome {
+    const { sentBytes, messages } = this.#limits;
     const parts: Uint8Array[] = [];
     const observations: Observation[] = [];
-    let startTls = false;
     let replay: Buffer | undefined;
     let step = first;
-    while (!closed) {
-      step ??= talk.next(waiting, nowMs);
-      if (step.used > 0) waiting = waiting.subarray(step.used);
-      for (const seen of step.observations ?? NO_OBSERVATIONS) if (observed++ < MOST_OBSERVATIONS) observations.push(seen);
+    while (!this.#closed) {
+      step ??= this.#talk.next(this.#waiting, nowMs);
+      if (step.used > 0) this.#waiting = this.#waiting.subarray(step.used);
+      for (const seen of step.observations ?? NO_OBSERVATIONS) if (this.#observed++ < MOST_OBSERVATIONS) observations.push(seen);
       if (step.send !== undefined && step.send.length > 0) {
-        const room = limits.sentBytes - sent;
+        const room = sentBytes - this.#sent;
         parts.push(step.send.length <= room ? step.send : step.send.subarray(0, room));
-        sent += step.send.length;
+        this.#sent += step.send.length;
       }
       const answered = step !== first && step.used > 0 && step.unfinished !== true;
       if (answered) {
-        messages++;
-        prolong(nowMs);
+        this.#messages++;
+        this.#prolong(nowMs);
       }
       if (step.startTls !== undefined) {
-        startTls = true;
-        replay = Buffer.from(waiting);
-        waiting = NOTHING;
+        replay = Buffer.from(this.#waiting);
+        this.#waiting = NOTHING;
         break;
       }
-      if (step.close === true) closed = true;
-      else if (sent > limits.sentBytes || messages >= limits.messages || (step.used === 0 && waiting.length > talk.longestMessage)) {
-        closed = true;
-        observations.push(tooMuch());
+      if (step.close === true) this.#closed = true;
+      else if (this.#sent > sentBytes || this.#messages >= messages || (step.used === 0 && this.#waiting.length > this.#talk.longestMessage)) {
+        this.#closed = true;
+        observations.push(this.#tooMuch());
       }
-      if (waiting.length === 0 || (step.used === 0 && step !== first)) break;
+      if (this.#waiting.length === 0 || (step.used === 0 && step !== first)) break;
       step = undefined;
     }
-    if (closed) waiting = NOTHING;
-    const outcome: Outcome = { observations, wakeAtMs: closed ? 'never' : deadlineMs, close: closed };
+    if (this.#closed) this.#waiting = NOTHING;
+    const outcome: Outcome = { observations, wakeAtMs: this.#closed ? 'never' : this.#deadlineMs, close: this.#closed };
     const [only] = parts;
     return {
       ...outcome,
       ...(only === undefined ? {} : { send: parts.length === 1 ? only : Buffer.concat(parts) }),
-      ...(startTls ? { startTls } : {}),
-      ...(replay === undefined ? {} : { replay }),
+      ...(replay === undefined ? {} : { startTls: true as const, replay }),
     };
   }
-
-  return {
-    get protocol() {
-      return talk.protocol;
-    },
-    open(nowMs) {
-      endMs = nowMs + limits.sessionMs;
-      prolong(nowMs);
-      const greeting = talk.greet?.(nowMs);
-      return greeting === undefined ? listening() : run(greeting, nowMs);
-    },
-    receive(bytes, nowMs) {
-      if (closed) return { observations: NO_OBSERVATIONS, wakeAtMs: 'never', close: true };
-      if (nowMs >= deadlineMs) return over({ kind: 'deadline' });
-      received += bytes.length;
-      if (received > limits.receivedBytes) return over(tooMuch());
-      if (bytes.length === 0) return listening();
-      const chunk = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
-      waiting = waiting.length === 0 ? chunk : append(chunk);
-      const before = waiting;
-      const outcome = run(undefined, nowMs);
-      if (waiting !== before || store === NOTHING) {
-        store = kept(waiting);
-        waiting = store;
-      }
-      return outcome;
-    },
-    expire(nowMs) {
-      if (closed) return { observations: NO_OBSERVATIONS, wakeAtMs: 'never', close: true };
-      return nowMs < deadlineMs ? listening() : over({ kind: 'deadline' });
-    },
-    secured(nowMs) {
-      if (closed) return { observations: NO_OBSERVATIONS, wakeAtMs: 'never', close: true };
-      prolong(nowMs);
-      const step = talk.secured?.(nowMs);
-      return step === undefined ? listening() : run(step, nowMs);
-    },
-  };
 }
 
 /** A view into the socket's chunk would keep all of it, also an empty one, and a copy out of Node's pool the pool's 64 kB: what stays is a copy of its own. */
