@@ -74,7 +74,7 @@ The smallest useful file:
     interfaces: [eth0]
     mode: enforce
     allow: [198.51.100.0/24]
-    traps: { ports: [22, 3306, 6379] }
+    traps: { ports: typical, patience: listen }
     services: { ports: [], grace: 24h }
 
 Durations carry their unit: \`ms\`, \`s\`, \`m\`, \`h\`, \`d\`, also together as in \`1h30m\`.

@@ -1,5 +1,6 @@
 /** The configuration as the rest of the enforcer sees it: durations in milliseconds, rates a second, every key with a value. */
 import type { Prefix } from '@honeymesh/intel/address';
+import type { Patience } from '@honeymesh/intel/bans';
 import type { Mode } from '@honeymesh/intel/evidence';
 import type { ServedPorts } from '../kernel/port.ts';
 
@@ -13,8 +14,19 @@ export interface Config {
   readonly allow: readonly Prefix[];
   /** Ports that are served although no local socket says so, and how long a port counts as served after its listener went. */
   readonly services: { readonly served: ServedPorts; readonly graceMs: number };
-  /** TCP ports that are steered to the trap; none: traps are off. */
-  readonly traps: { readonly ports: readonly number[] };
+  readonly traps: {
+    /** `typical`: a believable choice of this host's own; a list without ports: traps are off. */
+    readonly ports: 'typical' | 'all' | { readonly tcp: readonly number[]; readonly udp: readonly number[] };
+    readonly patience: Patience;
+    /** Silence that ends a session, from the last complete message. */
+    readonly deadlineMs: number;
+    /** The longest session; in `listen` also the longest confinement. */
+    readonly sessionMs: number;
+    readonly sessions: number;
+    readonly sessionsPerSource: number;
+    /** `patience: study`: how long and for how many sessions a source is confined before its full ban. */
+    readonly study: { readonly longestMs: number; readonly sessions: number };
+  };
   readonly xdp: { readonly mode: XdpMode };
   readonly egress: 'drop' | 'off';
   readonly detect: {

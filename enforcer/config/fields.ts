@@ -96,6 +96,20 @@ export const portRange = z
     return { transport: match?.[3] === 'udp' ? 'udp' : 'tcp', low, high };
   });
 
+/** One of a few words instead of a list of ports. YAML reads an unquoted `off` as a word, but older habits write `false`. */
+export function wordOrPorts<const Words extends readonly [string, ...string[]]>(words: Words, standard: Words[number], max: number, about: string) {
+  const form = `${words.join(', ')} or a list of ports such as [22, "8000-8010", "161/udp"]`;
+  return z
+    .union([z.enum(words), z.literal(false).transform((): 'off' => 'off'), list(portRange, form, max)], {
+      error: issue => {
+        const near = typeof issue.input === 'string' ? nearest(issue.input, words) : undefined;
+        return `${bad(issue.input, form)}${near === undefined ? '' : `; did you mean ${near}?`}`;
+      },
+    })
+    .prefault(standard)
+    .meta({ description: about });
+}
+
 function refuse(context: z.core.$RefinementCtx, message: string): never {
   context.issues.push({ code: 'custom', message, input: context.value });
   return z.NEVER;

@@ -1,6 +1,8 @@
-/** What the kernel and the ledger take from the configuration. */
+/** What the kernel, the ledger and the traps take from the configuration. */
+import { unreachable } from '@honeymesh/intel/parsed';
 import type { KernelConfig } from '../kernel/port.ts';
 import type { LedgerPolicy } from '../ledger/decisions.ts';
+import type { TrapLimits } from '../traps/messages.ts';
 import type { Config } from './config.ts';
 
 /** A reply to a datagram of ours is one for so long: nf_conntrack_udp_timeout_stream's default. */
@@ -13,6 +15,8 @@ export interface TrapSocket {
   /** The trap's listener: its port and the mark of its sockets; both 0 where traps are off. */
   readonly trapPort: number;
   readonly trapMark: number;
+  /** The port of the traps' UDP sockets; 0: none. */
+  readonly trapUdpPort: number;
   readonly ephemeralPorts: readonly [low: number, high: number];
 }
 
@@ -62,5 +66,24 @@ export function ledgerPolicyOf(
     watermark: 0.8,
     aggregateAt: bans.aggregateAt,
     widenAt: bans.widenAt,
+    patience: patienceOf(config.traps),
   };
+}
+
+function patienceOf({ patience, sessionMs, study }: Config['traps']): LedgerPolicy['patience'] {
+  switch (patience) {
+    case 'instant':
+      return { kind: patience, longestMs: 0 };
+    case 'listen':
+      return { kind: patience, longestMs: sessionMs };
+    case 'study':
+      return { kind: patience, longestMs: study.longestMs };
+    default:
+      return unreachable(patience);
+  }
+}
+
+/** The limits of the traps that are the operator's to choose; the others are the traps' own. */
+export function trapLimitsOf({ traps }: Config): Pick<TrapLimits, 'sessions' | 'sessionsPerSource' | 'deadlineMs' | 'sessionMs'> {
+  return { sessions: traps.sessions, sessionsPerSource: traps.sessionsPerSource, deadlineMs: traps.deadlineMs, sessionMs: traps.sessionMs };
 }

@@ -1,15 +1,18 @@
 /** The configuration file: every key with its default, its bounds and what it is for. The reference and the JSON Schema are made from it. */
 import { bitsOf } from '@honeymesh/intel/address';
+import { PATIENCES } from '@honeymesh/intel/bans';
 import { MODES } from '@honeymesh/intel/evidence';
 import { NOT_SHARED_BY_DEFAULT } from '@honeymesh/intel/special-ranges';
 import * as z from 'zod';
-import { count, duration, interfaceName, list, oneOf, port, portRange, prefixes } from './fields.ts';
+import { count, duration, interfaceName, list, oneOf, portRange, prefixes, wordOrPorts } from './fields.ts';
 import { bad } from './wording.ts';
 
 /** HM_SLOTS of bpf/honeymesh_consts.h: a tracker remembers so many ports exactly. */
 const MOST_PORTS = 32;
 const MOST_PER_SECOND = 10_000_000;
 const OFF = 'off';
+/** Each takes a file descriptor and some kilobytes. */
+const MOST_SESSIONS = 65_536;
 
 function group<Shape extends z.core.$ZodLooseShape>(shape: Shape, about: string, check?: (value: z.output<z.ZodObject<Shape>>) => Complaint | undefined) {
   const object = z.strictObject(shape, {
@@ -130,6 +133,47 @@ const bans = group(
   },
 ).prefault({});
 
+const study = group(
+  {
+    time: duration('10m', { min: '1s', max: '24h', about: 'From the first touch to the full ban, whatever the source does.' }),
+    sessions: count(20, { min: 1, max: 10_000, about: 'So many sessions with traps, then the full ban.' }),
+  },
+  'How long `patience: study` listens.',
+).prefault({});
+
+const traps = group(
+  {
+    ports: wordOrPorts(
+      ['typical', 'all', OFF],
+      'typical',
+      1_024,
+      "Closed ports that lead to a trap while nothing real listens there. `typical`: a believable choice of TCP and UDP ports, of this host's own and always " +
+        'the same; `all`: every port (65,535 open ports tell an attacker what they are); `off`; or a list such as `[22, "8000-8010", "161/udp"]`: TCP where it ' +
+        'does not say.',
+    ),
+    patience: oneOf(
+      PATIENCES,
+      'listen',
+      '`listen`: a source that touched a trap reaches traps and nothing else until it sent something hostile, touched a third port or its session ended; then it ' +
+        'is banned. `instant`: it is banned at the first touch and heard no further. `study`: it is listened to for as long as `traps.study` says.',
+    ),
+    deadline: duration('3s', {
+      min: '100ms',
+      max: '10m',
+      about: 'Silence that ends a session, from the last complete message: a byte now and then does not extend it.',
+    }),
+    session: duration('60s', { min: '100ms', max: '1h', about: 'The longest session. With `patience: listen` the full ban comes after it at the latest.' }),
+    sessions: count(16_384, { min: 16, max: MOST_SESSIONS, about: 'Sessions with traps at once; what comes beyond is recorded and closed.' }),
+    sessionsPerSource: count(64, { min: 1, max: MOST_SESSIONS, about: 'Sessions of one source at once.' }),
+    study,
+  },
+  'Decoys on closed ports.',
+  value => {
+    if (value.session < value.deadline) return { key: 'session', message: 'is shorter than traps.deadline' };
+    return value.sessionsPerSource > value.sessions ? { key: 'sessionsPerSource', message: 'is more than traps.sessions' } : undefined;
+  },
+).prefault({});
+
 export const configSchema = group(
   {
     interfaces: list(interfaceName, 'a list of network interfaces such as [eth0]', 16)
@@ -155,17 +199,7 @@ export const configSchema = group(
       },
       'What this host really serves.',
     ).prefault({}),
-    traps: group(
-      {
-        ports: z
-          .union([z.enum([OFF]), z.literal(false).transform((): typeof OFF => OFF), list(port, 'a list of TCP ports such as [22, 3306, 6379], or off', 1024)], {
-            error: issue => bad(issue.input, 'off or a list of TCP ports such as [22, 3306, 6379]'),
-          })
-          .prefault(OFF)
-          .meta({ description: 'TCP ports whose connections go to a trap while nothing real listens there: `off`, or a list such as `[22, 3306, 6379]`.' }),
-      },
-      'Decoys on closed ports.',
-    ).prefault({}),
+    traps,
     xdp: group(
       {
         mode: oneOf(['auto', 'native', 'generic'], 'auto', '`auto` tries native (in the driver) and falls back to generic, and says which.'),

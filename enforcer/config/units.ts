@@ -2,6 +2,7 @@
 import { formatDuration } from '@honeymesh/intel/time';
 import type { ServedPorts } from '../kernel/port.ts';
 import type { Config } from './config.ts';
+import type { PortRange } from './fields.ts';
 import { type ConfigFile, configSchema } from './schema.ts';
 
 /** The checked file in the units of the code. */
@@ -11,8 +12,16 @@ export function configOf(file: ConfigFile): Config {
     ...(file.interfaces === undefined ? {} : { interfaces: [...new Set(file.interfaces)] }),
     mode: file.mode,
     allow: [...new Set(file.allow)],
-    services: { served: servedPorts(file.services.ports), graceMs: file.services.grace },
-    traps: { ports: file.traps.ports === 'off' ? [] : sorted(file.traps.ports) },
+    services: { served: portsOf(file.services.ports), graceMs: file.services.grace },
+    traps: {
+      ports: trapPorts(file.traps.ports),
+      patience: file.traps.patience,
+      deadlineMs: file.traps.deadline,
+      sessionMs: file.traps.session,
+      sessions: file.traps.sessions,
+      sessionsPerSource: file.traps.sessionsPerSource,
+      study: { longestMs: file.traps.study.time, sessions: file.traps.study.sessions },
+    },
     xdp: file.xdp,
     egress: file.egress,
     detect: {
@@ -39,7 +48,12 @@ export function configOf(file: ConfigFile): Config {
   };
 }
 
-function servedPorts(ranges: ConfigFile['services']['ports']): ServedPorts {
+function trapPorts(written: ConfigFile['traps']['ports']): Config['traps']['ports'] {
+  if (written === 'typical' || written === 'all') return written;
+  return portsOf(written === 'off' ? [] : written);
+}
+
+function portsOf(ranges: readonly PortRange[]): ServedPorts {
   const tcp: number[] = [];
   const udp: number[] = [];
   for (const { transport, low, high } of ranges) for (let port = low; port <= high; port++) (transport === 'tcp' ? tcp : udp).push(port);
@@ -53,17 +67,25 @@ export const defaultConfig: Config = configOf(configSchema.parse({}));
 
 /** The configuration in the words of the file: reading it again gives the same. */
 export function fileOf(config: Config): Readonly<Record<string, unknown>> {
-  const { detect, bans } = config;
+  const { detect, bans, traps } = config;
   const { fast, slow, shun, flood } = detect;
   return {
     ...(config.interfaces === undefined ? {} : { interfaces: config.interfaces }),
     mode: config.mode,
     allow: config.allow,
     services: {
-      ports: [...portTexts(config.services.served.tcp, ''), ...portTexts(config.services.served.udp, '/udp')],
+      ports: listOf(config.services.served),
       grace: formatDuration(config.services.graceMs),
     },
-    traps: { ports: config.traps.ports.length === 0 ? 'off' : config.traps.ports },
+    traps: {
+      ports: typeof traps.ports === 'string' ? traps.ports : traps.ports.tcp.length + traps.ports.udp.length === 0 ? 'off' : listOf(traps.ports),
+      patience: traps.patience,
+      deadline: formatDuration(traps.deadlineMs),
+      session: formatDuration(traps.sessionMs),
+      sessions: traps.sessions,
+      sessionsPerSource: traps.sessionsPerSource,
+      study: { time: formatDuration(traps.study.longestMs), sessions: traps.study.sessions },
+    },
     xdp: config.xdp,
     egress: config.egress,
     detect: {
@@ -89,6 +111,8 @@ export function fileOf(config: Config): Readonly<Record<string, unknown>> {
     log: config.log,
   };
 }
+
+const listOf = ({ tcp, udp }: ServedPorts): (number | string)[] => [...portTexts(tcp, ''), ...portTexts(udp, '/udp')];
 
 /** Sorted ports as the fewest entries: runs become ranges. */
 function portTexts(ports: readonly number[], suffix: string): (number | string)[] {

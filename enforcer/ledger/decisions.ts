@@ -1,6 +1,6 @@
 /** What goes into the book of bans and what comes out: values only, so that a simulator can run it on virtual time. */
 import type { Address, Prefix } from '@honeymesh/intel/address';
-import type { AllowEntry, Ban } from '@honeymesh/intel/bans';
+import type { AllowEntry, Ban, Patience } from '@honeymesh/intel/bans';
 import type { Mode } from '@honeymesh/intel/evidence';
 import type { Sighting } from '@honeymesh/intel/sightings';
 import type { UnixMs } from '@honeymesh/intel/time';
@@ -23,7 +23,17 @@ export interface LedgerPolicy {
   readonly aggregateAt: number;
   /** IPv6: so many banned /64 of E1 evidence within a /56 (then /48) widen the ban; 0: never. */
   readonly widenAt: number;
+  /** `longestMs`: from the first touch to the full ban, whatever the source does. With `instant` nobody is confined. In `listen` hostile content (E2) makes
+   * the ban full at once, in `study` it does not. */
+  readonly patience: { readonly kind: Patience; readonly longestMs: number };
 }
+
+/** Why a confined source is now fully banned: it touched a third port, its last session ended, it had as many sessions as `study` grants. */
+export const COMPLETIONS = ['ports', 'session-end', 'sessions'] as const;
+export type Completion = (typeof COMPLETIONS)[number];
+
+/** What ended a confinement: the traps (`complete`), what the source said, somebody else's evidence, its time, an order. */
+export type CompletedBy = Completion | 'content' | 'evidence' | 'time' | 'order';
 
 /** Who would be hit by a prefix ban besides attackers: the host's own accepted sessions. Known to the caller, asked by the ledger. */
 export interface Bystanders {
@@ -37,18 +47,24 @@ export interface Bystanders {
 
 export type LedgerInput =
   | { readonly kind: 'sighting'; readonly sighting: Sighting }
+  /** The traps heard enough of a confined source: its ban becomes full. Nothing where it is not confined. */
+  | { readonly kind: 'complete'; readonly source: Address; readonly why: Completion }
   | { readonly kind: 'order-ban'; readonly target: Prefix; readonly expiresAt: UnixMs | null; readonly note?: string }
   | { readonly kind: 'order-lift'; readonly target: Prefix }
   | { readonly kind: 'allow'; readonly entry: AllowEntry }
   | { readonly kind: 'disallow'; readonly target: Prefix }
   /** The whole set of what is allowed by itself (own, gateway, dns, session, config): replaces the former set. */
   | { readonly kind: 'auto-allow'; readonly entries: readonly AllowEntry[] }
-  /** A ban that the kernel holds and the book does not know (found at reconciling): taken in as it is. */
+  /** A ban that the kernel holds and the book does not know (found at reconciling): taken in as it is, but in full: nobody is left who would hear it out. */
   | { readonly kind: 'adopt'; readonly ban: Ban }
   | { readonly kind: 'tick' };
 
+/** `completed`: it was confined and is full now; whether it was prolonged or strengthened by that is secondary. */
+export type BanChange = 'new' | 'prolonged' | 'strengthened' | 'completed';
+
 export type Decision =
-  | { readonly kind: 'ban'; readonly ban: Ban; readonly change: 'new' | 'prolonged' | 'strengthened'; readonly because: Sighting | null }
+  /** `why`: there with the change `completed`. */
+  | { readonly kind: 'ban'; readonly ban: Ban; readonly change: BanChange; readonly because: Sighting | null; readonly why?: CompletedBy }
   /** One prefix instead of many addresses; `replaces` are lifted with it. */
   | { readonly kind: 'aggregate'; readonly ban: Ban; readonly replaces: readonly Ban[]; readonly because: Sighting | null }
   | { readonly kind: 'lift'; readonly ban: Ban; readonly why: 'order' | 'allowed' }

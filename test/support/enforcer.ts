@@ -43,13 +43,13 @@ export interface EnforcerHost {
   remove(): Promise<void>;
 }
 
-/** `config` is the text of the configuration file. */
+/** `config` is the text of the configuration file. Traps are off unless it speaks of them: what it says about the rest should not depend on a choice of ports. */
 export function createEnforcerHost(namespace: Namespace, config: string): EnforcerHost {
   const instance = `t${process.pid}-${randomBytes(3).toString('hex')}`;
   const paths = pathsOf(instance);
   const folder = mkdtempSync(join(tmpdir(), 'honeymesh-test-'));
   const configPath = join(folder, 'config.yaml');
-  writeFileSync(configPath, config);
+  writeFileSync(configPath, /^traps:/m.test(config) ? config : `${config.trimEnd()}\ntraps: { ports: off }\n`);
   const running = new Set<RunningEnforcer>();
   const line = (args: readonly string[]): readonly string[] => [HONEYMESH, ...args, '--instance', instance, '--config', configPath];
 

@@ -32,7 +32,7 @@ describe('a good file', () => {
 mode: observe
 allow: [198.51.100.0/24, "2001:db8::/32", 203.0.113.7]
 services: { ports: [443, 53/udp, "8000-8002", 8001, 9000-9001/udp], grace: 1h30m }
-traps: { ports: [3306, 22, 22] }
+traps: { ports: [3306, 22, 22, 161/udp, "8000-8002", 8001, 67-69/udp], patience: study, deadline: 500ms, session: 2m, sessions: 100, study: { sessions: 3 } }
 egress: off
 detect: { fast: { ports: 5, window: 90s } }
 bans: { touch: 30m }
@@ -45,7 +45,15 @@ bans: { touch: 30m }
       mode: 'observe',
       allow: ['198.51.100.0/24', '2001:db8::/32', '203.0.113.7/32'],
       services: { served: { tcp: [443, 8000, 8001, 8002], udp: [53, 9000, 9001] }, graceMs: 5_400_000 },
-      traps: { ports: [22, 3306] },
+      traps: {
+        ports: { tcp: [22, 3306, 8000, 8001, 8002], udp: [67, 68, 69, 161] },
+        patience: 'study',
+        deadlineMs: 500,
+        sessionMs: 120_000,
+        sessions: 100,
+        sessionsPerSource: 64,
+        study: { longestMs: 600_000, sessions: 3 },
+      },
       egress: 'off',
       detect: { fast: { ports: 5, windowMs: 90_000 }, slow: { ports: 25, windowMs: 86_400_000 } },
       bans: { touchMs: 1_800_000, contentMs: 86_400_000 },
@@ -53,7 +61,20 @@ bans: { touch: 30m }
   });
 
   test.each(['off', 'false', '"off"', '[]'])('takes %s for traps that are off', written => {
-    expect(parseConfig(`traps: { ports: ${written} }`, 'c').config?.traps.ports).toEqual([]);
+    expect(parseConfig(`traps: { ports: ${written} }`, 'c').config?.traps.ports).toEqual({ tcp: [], udp: [] });
+  });
+
+  test('takes typical and all for ports of traps, and the former where nothing is said', () => {
+    for (const word of ['typical', 'all'] as const) expect(parseConfig(`traps: { ports: ${word} }`, 'c').config?.traps.ports).toBe(word);
+    expect(defaultConfig.traps).toEqual({
+      ports: 'typical',
+      patience: 'listen',
+      deadlineMs: 3_000,
+      sessionMs: 60_000,
+      sessions: 16_384,
+      sessionsPerSource: 64,
+      study: { longestMs: 600_000, sessions: 20 },
+    });
   });
 
   test('tells on which line each of its keys stands', () => {
@@ -70,7 +91,20 @@ describe('a wrong file is told with line, column, key and the right form', () =>
     ['a misspelt key', 'mode: observe\nalow: []\n', 'config.yaml:2:1: alow: unknown key, did you mean allow?'],
     ['a misspelt key further in', 'detect:\n  fast: { windw: 60s }\n', 'config.yaml:2:11: detect.fast.windw: unknown key, did you mean window?'],
     ['a key at the wrong place', 'touch: 4h\n', 'config.yaml:1:1: touch: unknown key here, did you mean bans.touch?'],
-    ['a key of a later version', 'traps: { ports: off, patience: listen }', 'config.yaml:1:22: traps.patience: unknown key; traps knows ports'],
+    [
+      'a key of a later version',
+      'traps: { ports: off, weather: fine }',
+      'config.yaml:1:22: traps.weather: unknown key; traps knows ports, patience, deadline, session, sessions, sessionsPerSource, study',
+    ],
+    [
+      'a misspelt patience',
+      'traps: { patience: instnt }',
+      'config.yaml:1:20: traps.patience: "instnt" is wrong: give one of instant, listen, study; did you mean instant?',
+    ],
+    ['a deadline out of bounds', 'traps: { deadline: 50ms }', 'config.yaml:1:20: traps.deadline: "50ms" is out of bounds: give 100ms to 10m'],
+    ['a session shorter than its deadline', 'traps: { deadline: 90s }', 'config.yaml:1:8: traps.session: is shorter than traps.deadline'],
+    ['more sessions for one than for all', 'traps: { sessions: 32 }', 'config.yaml:1:8: traps.sessionsPerSource: is more than traps.sessions'],
+    ['a time of study out of bounds', 'traps: { study: { time: 2d } }', 'config.yaml:1:25: traps.study.time: "2d" is out of bounds: give 1s to 24h'],
     ['a misspelt word', 'mode: enforc', 'config.yaml:1:7: mode: "enforc" is wrong: give one of observe, enforce, lockdown; did you mean enforce?'],
     ['a number without a unit', 'services: { grace: 24 }', 'config.yaml:1:20: services.grace: 24 has no unit: write a duration such as "24h" (ms, s, m, h, d)'],
     ['a unit in words', 'services: { grace: 24 hours }', 'config.yaml:1:20: services.grace: "24 hours" is not a duration: write "24h"'],
@@ -100,9 +134,14 @@ describe('a wrong file is told with line, column, key and the right form', () =>
       'config.yaml:4:7: traps.ports[1]: 70000 is wrong: give a port from 1 to 65535',
     ],
     [
-      'a word of a later version',
-      'traps: { ports: typical }',
-      'config.yaml:1:17: traps.ports: "typical" is wrong: give off or a list of TCP ports such as [22, 3306, 6379]',
+      'a misspelt word for ports of traps',
+      'traps: { ports: typicl }',
+      'config.yaml:1:17: traps.ports: "typicl" is wrong: give typical, all, off or a list of ports such as [22, "8000-8010", "161/udp"]; did you mean typical?',
+    ],
+    [
+      'a range of ports the wrong way round',
+      'traps: { ports: [22, 90-80/udp] }',
+      'config.yaml:1:22: traps.ports[1]: "90-80/udp" is wrong: give a port such as 8080, "53/udp" or "8000-8100" (1 to 65535, the lower one first)',
     ],
     [
       'a section without keys',

@@ -2,7 +2,7 @@ import { fc, test } from '@fast-check/vitest';
 import { describe, expect } from 'vitest';
 import { parseConfig } from '#enforcer/config/load.ts';
 import { parseInstance, pathsOf } from '#enforcer/config/paths.ts';
-import { kernelConfigOf, ledgerPolicyOf } from '#enforcer/config/policies.ts';
+import { kernelConfigOf, ledgerPolicyOf, trapLimitsOf } from '#enforcer/config/policies.ts';
 import { configSchema } from '#enforcer/config/schema.ts';
 import { configOf, defaultConfig, fileOf } from '#enforcer/config/units.ts';
 
@@ -26,7 +26,21 @@ const files = fc.record(
       },
       { requiredKeys: [] },
     ),
-    traps: fc.record({ ports: fc.oneof(fc.constant('off'), fc.array(port, { maxLength: 20 })) }),
+    traps: fc.record(
+      {
+        ports: fc.oneof(
+          fc.constantFrom('typical', 'all', 'off', false),
+          fc.array(fc.oneof(port, fc.constantFrom('161/udp', '8000-8010', '60-70/udp', '22/tcp')), { maxLength: 20 }),
+        ),
+        patience: fc.constantFrom('instant', 'listen', 'study'),
+        deadline: fc.constantFrom('100ms', '3s', '1m'),
+        session: fc.constantFrom('60s', '1h', '1m30s'),
+        sessions: fc.integer({ min: 64, max: 65_536 }),
+        sessionsPerSource: fc.integer({ min: 1, max: 64 }),
+        study: fc.record({ time: fc.constantFrom('1s', '10m', '24h'), sessions: fc.integer({ min: 1, max: 10_000 }) }, { requiredKeys: [] }),
+      },
+      { requiredKeys: [] },
+    ),
     egress: fc.constantFrom('drop', 'off', false),
     detect: fc.record({ fast: fc.record({ ports: fc.integer({ min: 1, max: 32 }), window: fc.constantFrom('1s', '90s', '1500ms', '1h') }) }),
     bans: fc.record({ touch: fc.constantFrom('1h30m', '36h', '1d', '2d', '1s'), aggregate: fc.integer({ min: 0, max: 256 }) }),
@@ -43,7 +57,7 @@ describe('what config show prints', () => {
 });
 
 test('the kernel gets every threshold in milliseconds and per second', () => {
-  expect(kernelConfigOf(defaultConfig, { trapPort: 4711, trapMark: 7, ephemeralPorts: [32_768, 60_999] })).toEqual({
+  expect(kernelConfigOf(defaultConfig, { trapPort: 4711, trapMark: 7, trapUdpPort: 4712, ephemeralPorts: [32_768, 60_999] })).toEqual({
     mode: 'enforce',
     fastPorts: 3,
     fastWindowMs: 60_000,
@@ -64,6 +78,7 @@ test('the kernel gets every threshold in milliseconds and per second', () => {
     egressDrop: true,
     trapPort: 4711,
     trapMark: 7,
+    trapUdpPort: 4712,
     ephemeralPorts: [32_768, 60_999],
   });
 });
@@ -77,6 +92,27 @@ test('the ledger plans with the room that the kernel says it has', () => {
     reservedShare: 0.2,
     watermark: 0.8,
     capacity: { ipv4: 65_536 },
+  });
+});
+
+describe('patience', () => {
+  const withTraps = (traps: object) => configOf(configSchema.parse({ traps: { session: '90s', study: { time: '5m' }, ...traps } }));
+
+  test.each([
+    ['instant', 0],
+    ['listen', 90_000],
+    ['study', 300_000],
+  ] as const)('%s lets the ledger confine a source for %d ms', (patience, longestMs) => {
+    expect(ledgerPolicyOf(withTraps({ patience })).patience).toEqual({ kind: patience, longestMs });
+  });
+
+  test("the traps get the limits that are the operator's to choose", () => {
+    expect(trapLimitsOf(withTraps({ deadline: '2s', sessions: 100, sessionsPerSource: 8 }))).toEqual({
+      sessions: 100,
+      sessionsPerSource: 8,
+      deadlineMs: 2_000,
+      sessionMs: 90_000,
+    });
   });
 });
 
