@@ -6,3 +6,6 @@ export const outputOption = (): Option => new Option('-o, --output <form>', 'for
 
 /** For an option that may be given several times. */
 export const collect = (value: string, former: readonly string[] = []): readonly string[] => [...former, value];
+
+/** Guessed passwords are kept as they came; who passes a list on may leave them out. */
+export const maskOption = (): Option => new Option('--mask', 'show guessed secrets as their length and a short hash only');

@@ -1,8 +1,10 @@
 /** What the CLI may ask of the daemon, and the rows it gets: the JSON shapes of the operator's contract. */
-import type { AllowCause } from '@honeymesh/intel/bans';
+import type { AllowCause, Patience } from '@honeymesh/intel/bans';
 import type { Degraded, EventKind, Transport } from '@honeymesh/intel/events';
 import type { Origin, Tier } from '@honeymesh/intel/evidence';
+import type { Finding } from '@honeymesh/intel/findings';
 import type { Reason } from '@honeymesh/intel/reasons';
+import type { Receipt } from '../traps/receipts.ts';
 
 export interface BanRow {
   readonly target: string;
@@ -13,6 +15,10 @@ export interface BanRow {
   readonly expiresAt: string | null;
   readonly droppedPackets: number;
   readonly enforced: boolean;
+  /** Held to the traps for now: what it sends reaches them and nothing else. */
+  readonly confined: boolean;
+  /** When a confined source is banned in full at the latest. */
+  readonly fullAt: string | null;
   readonly offences?: number;
   readonly note?: string;
 }
@@ -41,6 +47,23 @@ export interface EventRow {
   readonly detail?: Readonly<Record<string, unknown>>;
 }
 
+export interface TrapReport {
+  /** TCP ports that lead to traps while nothing listens on them. */
+  readonly ports: readonly number[] | 'all';
+  readonly udpPorts: readonly number[] | 'all';
+  /** How the ports were chosen. */
+  readonly choice: 'typical' | 'all' | 'list' | 'off';
+  readonly patience: Patience;
+  /** Open sessions. */
+  readonly sessions: number;
+  /** Sources that are confined now. */
+  readonly confined: number;
+  readonly running: boolean;
+  /** How often the trap process was started again since the daemon started, and what it could not tell in that time. */
+  readonly restarts: number;
+  readonly lost: number;
+}
+
 export interface StatusReport {
   readonly version: string;
   readonly instance: string;
@@ -48,11 +71,25 @@ export interface StatusReport {
   readonly pausedUntil: string | null;
   readonly interfaces: readonly { readonly name: string; readonly xdp: 'native' | 'generic' | 'off' }[];
   readonly bans: { readonly active: number; readonly shunned: number; readonly capacity: number };
-  readonly traps: { readonly ports: readonly number[]; readonly sessions: number };
+  readonly traps: TrapReport;
   readonly store: { readonly events: number; readonly ok: boolean };
   readonly packets: Readonly<Record<string, number>>;
   readonly degraded: readonly Degraded[];
   readonly since: string;
+}
+
+/** What was said in one trap session: the receipt for what followed. Texts hold one character (U+0000 to U+00FF) for each byte that came. */
+export interface ReceiptRow extends Omit<Receipt, 'end'> {
+  /** The id of its event. */
+  readonly event: number;
+  readonly at: string;
+  readonly port: number | null;
+  /** The trap's protocol. */
+  readonly trap: string;
+  readonly kind: EventKind;
+  /** The rules of its findings, each once. */
+  readonly rules: readonly Finding['rule'][];
+  readonly end: string;
 }
 
 /** One step of the reason chain, oldest first. */
@@ -63,14 +100,16 @@ export interface ExplainStep {
 
 export interface ExplainReport {
   readonly address: string;
-  /** `dropped`: every packet; `shunned`: new connections; `policed`, `allowed`, `free`. */
-  readonly verdict: 'dropped' | 'shunned' | 'policed' | 'allowed' | 'free';
+  /** `dropped`: every packet; `confined`: all but what leads to traps; `shunned`: new connections; `policed`, `allowed`, `free`. */
+  readonly verdict: 'dropped' | 'confined' | 'shunned' | 'policed' | 'allowed' | 'free';
   readonly because: string;
   readonly ban: BanRow | null;
   readonly allow: AllowRow | null;
   readonly kernel: Readonly<Record<string, unknown>>;
   readonly steps: readonly ExplainStep[];
   readonly events: readonly EventRow[];
+  /** Its trap sessions among the events, oldest first. */
+  readonly receipts: readonly ReceiptRow[];
   /** What would lift it, and what would be advised to others. */
   readonly lifts: string | null;
   readonly sharable: { readonly yes: boolean; readonly why: string };

@@ -1,6 +1,6 @@
 /** `honeymesh status`: what runs, what is dropped, what is degraded and what mends it. */
 import { rfc3339, type UnixMs } from '@honeymesh/intel/time';
-import type { StatusReport } from '../control/operations.ts';
+import type { StatusReport, TrapReport } from '../control/operations.ts';
 import type { Kernel } from '../kernel/port.ts';
 import { VERDICTS } from '../kernel/verdicts.ts';
 import type { InterfaceState } from '../launch/messages.ts';
@@ -15,7 +15,7 @@ export interface StatusDeps {
   readonly since: UnixMs;
   readonly capacity: number;
   readonly interfaces: () => readonly InterfaceState[];
-  readonly traps: () => { readonly ports: readonly number[]; readonly sessions: number };
+  readonly traps: () => Omit<TrapReport, 'confined'>;
   readonly pausedUntil: () => UnixMs | null;
   readonly kernel: Kernel;
   readonly banList: BanList;
@@ -26,14 +26,15 @@ export interface StatusDeps {
 export function reportStatus(deps: StatusDeps): StatusReport {
   const paused = deps.pausedUntil();
   const store = deps.store.status();
+  const { active, shunned, confined } = deps.banList.counts();
   return {
     version: VERSION,
     instance: deps.instance,
     mode: deps.mode,
     pausedUntil: paused === null ? null : rfc3339(paused),
     interfaces: deps.interfaces(),
-    bans: { ...deps.banList.counts(), capacity: deps.capacity },
-    traps: deps.traps(),
+    bans: { active, shunned, capacity: deps.capacity },
+    traps: { ...deps.traps(), confined },
     store: { events: store.events, ok: store.ok },
     packets: packetCounts(deps.kernel),
     degraded: deps.degraded.current(),

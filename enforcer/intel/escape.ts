@@ -1,5 +1,19 @@
 /** Bytes of an attacker as text that is safe in a terminal, a log line and a table. */
 
+const HARMLESS = /^[\x20-\x5b\x5d-\x7e]*$/;
+
+/** As escapeBytes, for a text with one character (U+0000 to U+00FF) for each byte; at most `longest` characters are shown, then `...`. */
+export function escapeText(text: string, longest: number): string {
+  const shown = text.length > longest ? text.slice(0, longest) : text;
+  const escaped = HARMLESS.test(shown)
+    ? shown
+    : escapeBytes(
+        Uint8Array.from(shown, character => character.charCodeAt(0)),
+        longest,
+      );
+  return shown === text ? escaped : `${escaped}...`;
+}
+
 /** Printable ASCII as it is (backslash doubled), the rest as `\n`, `\r`, `\t` or `\x1b`; at most `longest` bytes are shown, then `...`. */
 export function escapeBytes(bytes: Uint8Array, longest: number): string {
   let text = '';

@@ -11,7 +11,8 @@ export interface BanList {
   /** All rows, or those of `target`: its own ban, what covers it, what lies inside. */
   rows(target?: Prefix): readonly BanRow[];
   row(ban: Ban): BanRow;
-  counts(): { readonly active: number; readonly shunned: number };
+  /** `active` counts confined ones too. */
+  counts(): { readonly active: number; readonly confined: number; readonly shunned: number };
 }
 
 export interface BanListOptions {
@@ -51,6 +52,8 @@ export function createBanList(options: BanListOptions, { ledger, kernel, enforci
       expiresAt: ban.expiresAt === null ? null : rfc3339(ban.expiresAt),
       droppedPackets: dropped.get(ban.target) ?? 0,
       enforced: inForce && dropped.has(ban.target),
+      confined: ban.confined !== undefined,
+      fullAt: ban.confined === undefined ? null : rfc3339(ban.confined.fullAt),
       offences: ban.offences,
       ...(ban.note === undefined ? {} : { note: ban.note }),
     }));
@@ -88,7 +91,10 @@ export function createBanList(options: BanListOptions, { ledger, kernel, enforci
       return [...fromLedger(bans), ...fromKernel(shuns)];
     },
     row: ban => fromLedger([ban])[0] as BanRow,
-    counts: () => ({ active: liveBans().length, shunned: liveShuns().length }),
+    counts() {
+      const bans = liveBans();
+      return { active: bans.length, confined: bans.filter(ban => ban.confined !== undefined).length, shunned: liveShuns().length };
+    },
   };
 }
 
@@ -108,6 +114,8 @@ function shunRow(shun: KernelShun, since: UnixMs): Omit<BanRow, 'enforced'> {
     createdAt: rfc3339(since),
     expiresAt: rfc3339(shun.expiresAt),
     droppedPackets: shun.droppedPackets,
+    confined: false,
+    fullAt: null,
   };
 }
 

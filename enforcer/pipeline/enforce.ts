@@ -21,8 +21,9 @@ export interface Enforcement {
 /** Whether the ban maps hold this target; wider prefixes are rules in the tries. */
 export const fitsBanMaps = (target: Prefix): boolean => isHostPrefix(target) || (familyOf(target) === 6 && bitsOf(target) === 64);
 
-const kernelBan = (ban: Ban): KernelBan => ({ target: ban.target, tier: ban.tier, reasons: ban.reasons, expiresAt: ban.expiresAt });
-const denyRule = (ban: Ban): KernelRule => ({ ...kernelBan(ban), action: 'deny' });
+const ruleOf = (ban: Ban): KernelBan => ({ target: ban.target, tier: ban.tier, reasons: ban.reasons, expiresAt: ban.expiresAt });
+const kernelBan = (ban: Ban): KernelBan => (ban.confined === undefined ? ruleOf(ban) : { ...ruleOf(ban), confined: true });
+const denyRule = (ban: Ban): KernelRule => ({ ...ruleOf(ban), action: 'deny' }); // a rule confines nobody: it holds in full
 const allowRule = (entry: AllowEntry): KernelRule => ({ target: entry.target, action: 'allow', tier: 'operator', reasons: [], expiresAt: null });
 
 /** What is known already: the first rules that are written must not be without it, or a pinned ban would be gone for a moment. */
@@ -59,6 +60,8 @@ export function createEnforcement(kernel: Kernel, known: KnownRules = { allowed:
     apply(decisions) {
       const outcomes: WriteOutcome[] = [];
       const wide = new Set<Prefix>();
+      // A prefix ban must be in force before the addresses that it replaces are taken out: no gap.
+      const late = new Map<Prefix, Ban>();
       let rulesChanged = false;
       let puts: Ban[] = [];
       let removals: Prefix[] = [];
@@ -72,6 +75,7 @@ export function createEnforcement(kernel: Kernel, known: KnownRules = { allowed:
         removals = [];
       };
       const add = (ban: Ban): void => {
+        late.delete(ban.target); // replaced earlier in this batch, and banned anew after that
         if (fitsBanMaps(ban.target)) {
           flushRemovals();
           puts.push(ban);
@@ -90,8 +94,6 @@ export function createEnforcement(kernel: Kernel, known: KnownRules = { allowed:
         }
         rulesChanged = denied.delete(ban.target) || rulesChanged;
       };
-      // A prefix ban must be in force before the addresses that it replaces are taken out: no gap.
-      const late: Ban[] = [];
       for (const decision of decisions) {
         switch (decision.kind) {
           case 'ban':
@@ -99,7 +101,7 @@ export function createEnforcement(kernel: Kernel, known: KnownRules = { allowed:
             break;
           case 'aggregate':
             add(decision.ban);
-            late.push(...decision.replaces);
+            for (const ban of decision.replaces) late.set(ban.target, ban);
             break;
           case 'lift':
           case 'expire':
@@ -120,10 +122,13 @@ export function createEnforcement(kernel: Kernel, known: KnownRules = { allowed:
       flushPuts();
       flushRemovals();
       if (rulesChanged) outcomes.push(...writeRules().filter(outcome => wide.has(outcome.target)));
-      for (const ban of late) remove(ban);
+      for (const ban of late.values()) remove(ban);
       flushRemovals();
-      if (late.some(ban => !fitsBanMaps(ban.target))) writeRules();
-      return outcomes;
+      if ([...late.values()].some(ban => !fitsBanMaps(ban.target))) writeRules();
+      if (late.size === 0 || refused.size === 0) return outcomes;
+      // What found no room while the replaced ones were still in has it now.
+      outcomes.push(...put([...refused.values()]));
+      return [...new Map(outcomes.map(outcome => [outcome.target, outcome])).values()];
     },
     replaceRules(entries, bans) {
       allowed.clear();

@@ -9,6 +9,7 @@ import type { Ledger } from '../ledger/decisions.ts';
 import { toEventRow } from '../store/exports.ts';
 import type { Store } from '../store/port.ts';
 import { allowRow, type BanList } from './ban-list.ts';
+import { receiptRows } from './receipt-rows.ts';
 
 export interface ExplainDeps {
   readonly ledger: Ledger;
@@ -42,6 +43,7 @@ export async function explain(address: Address, deps: ExplainDeps): Promise<Expl
     kernel: kernelWords(view),
     steps: steps(events, view, deps.firstDropOf(address)),
     events: events.map(toEventRow),
+    receipts: events.flatMap(receiptRows),
     lifts: whatLifts(bansOn(address, ledger, at), view, at),
     sharable: sharable(address, ban, deps.neverShared),
   };
@@ -61,6 +63,10 @@ function judge(deps: ExplainDeps, ban: Ban | null, allowedWhy: string | null, vi
   if (allowedWhy !== null || view.rule?.action === 'allow')
     return { verdict: 'allowed', because: `on the allow-list: ${allowedWhy ?? view.rule?.target ?? ''}` };
   const held = view.ban !== null || view.rule?.action === 'deny';
+  if (ban?.confined !== undefined && view.ban?.confined === true) {
+    const until = `reaches traps only, until ${rfc3339(ban.confined.fullAt)} at the latest, and is banned then`;
+    return { verdict: 'confined', because: `${ban.target} ${until}: ${ban.reasons.join(', ')} (${ban.tier})${observed}` };
+  }
   if (ban !== null && held) return { verdict: 'dropped', because: `${ban.target} is banned: ${ban.reasons.join(', ')} (${ban.tier})${observed}` };
   if (ban !== null) return { verdict: 'free', because: `${ban.target} is banned in the ledger, but the kernel does not hold it: "honeymesh status" tells why` };
   if (view.shun !== null && view.shun.expiresAt > at) {
@@ -120,6 +126,7 @@ function sharable(address: Address, ban: Ban | null, neverShared: readonly Prefi
   const inside = neverShared.find(prefix => contains(prefix, address));
   if (inside !== undefined) return { yes: false, why: `${inside} is in share.never: it means something else on each network` };
   if (ban === null) return { yes: false, why: 'there is no ban' };
+  if (ban.confined !== undefined) return { yes: false, why: 'it is confined to the traps still: it can be shared once the ban is full' };
   if (ban.tier === 'E0') return { yes: false, why: 'its evidence can be spoofed' };
   return { yes: true, why: `tier ${ban.tier}, ${networkOf(ban.target)} is no range of share.never` };
 }

@@ -2,13 +2,13 @@
  * The one way of a datum: sighting or order -> ledger -> kernel (read back) -> event log -> whoever listens. Enforcement is
  * synchronous and comes first; the log follows, and a disk that refuses never holds a ban back.
  */
-import type { Prefix } from '@honeymesh/intel/address';
+import type { Address, Prefix } from '@honeymesh/intel/address';
 import type { NewEvent, StoredEvent } from '@honeymesh/intel/events';
 import type { Sighting } from '@honeymesh/intel/sightings';
 import type { UnixMs } from '@honeymesh/intel/time';
 import type { DegradedBoard } from '../health/degraded.ts';
 import type { WriteOutcome } from '../kernel/port.ts';
-import type { Decision, Ledger, LedgerChange, LedgerInput } from '../ledger/decisions.ts';
+import type { Completion, Decision, Ledger, LedgerChange, LedgerInput } from '../ledger/decisions.ts';
 import type { Store } from '../store/port.ts';
 import type { Enforcement } from './enforce.ts';
 import { eventsOf } from './record.ts';
@@ -21,9 +21,22 @@ export interface Settled {
   readonly events: readonly StoredEvent[];
 }
 
+/** A confined source of which the traps have heard enough. */
+export interface Completed {
+  readonly source: Address;
+  readonly why: Completion;
+}
+
 export interface Pipeline {
   /** Judges what was seen. Enforced when this returns; recorded soon after. */
   sight(sighting: Sighting): readonly Decision[];
+  /**
+   * Judges a batch in its order: into the kernel at once, into the log in one commit. A decision that `keeps` refuses is carried out like the others and
+   * leaves no event: another row tells of it.
+   */
+  sightAll(sightings: readonly Sighting[], keeps?: (decision: Decision) => boolean): readonly Decision[];
+  /** Ends the patience with confined sources: their bans become full. Enforced when this returns. */
+  complete(sources: readonly Completed[]): readonly Decision[];
   /** Carries out an order: resolves when it is enforced and on disk. */
   order(input: LedgerInput): Promise<Settled>;
   /** Writes events that need no decision. */
@@ -42,23 +55,33 @@ export interface PipelineDeps {
   readonly store: Store;
   readonly degraded: DegradedBoard;
   readonly now: () => UnixMs;
-  /** Told of each ban as soon as the kernel has it: the traps close its sessions. */
+  /** Told of each full ban as soon as the kernel has it: the traps close its sessions. A confined source goes on talking to them. */
   readonly onEnforced: (target: Prefix) => void;
 }
+
+const always = (): boolean => true;
 
 export function createPipeline({ ledger, enforcement, store, degraded, now, onEnforced }: PipelineDeps): Pipeline {
   const listeners = new Set<(event: StoredEvent) => void>();
   let inFlight = 0;
   let idle: (() => void)[] = [];
 
-  function carryOut(input: LedgerInput): { decisions: readonly Decision[]; outcomes: readonly WriteOutcome[]; settled: Promise<Settled> } {
+  interface CarriedOut {
+    readonly decisions: readonly Decision[];
+    readonly settled: Promise<Settled>;
+  }
+
+  function carryOut(inputs: readonly LedgerInput[], keeps: (decision: Decision) => boolean = always): CarriedOut {
     const at = now();
-    const { decisions, changes } = ledger.handle(input, at);
+    const judged = inputs.map(input => ledger.handle(input, at));
+    const decisions = judged.flatMap(outcome => outcome.decisions);
     const outcomes = enforcement.apply(decisions);
-    for (const outcome of outcomes) if (outcome.enforced) onEnforced(outcome.target);
+    const full = fullBans(decisions);
+    for (const { target, enforced } of outcomes) if (enforced && full.delete(target)) onEnforced(target);
     complain();
-    const events = decisions.flatMap(decision => eventsOf(decision, at));
-    return { decisions, outcomes, settled: commit(events, changes, decisions, outcomes) };
+    const events = judged.flatMap((outcome, nth) => outcome.decisions.filter(keeps).flatMap(decision => eventsOf(decision, at, completionOf(inputs[nth]))));
+    const changes = judged.flatMap(outcome => outcome.changes);
+    return { decisions, settled: commit(events, changes, decisions, outcomes) };
   }
 
   async function commit(
@@ -98,15 +121,17 @@ export function createPipeline({ ledger, enforcement, store, degraded, now, onEn
   }
 
   return {
-    sight(sighting) {
-      const { decisions, settled } = carryOut({ kind: 'sighting', sighting });
-      void settled;
-      return decisions;
-    },
-    order: input => carryOut(input).settled,
+    sight: sighting => carryOut([{ kind: 'sighting', sighting }]).decisions,
+    sightAll: (sightings, keeps) =>
+      carryOut(
+        sightings.map(sighting => ({ kind: 'sighting', sighting })),
+        keeps,
+      ).decisions,
+    complete: sources => carryOut(sources.map(({ source, why }) => ({ kind: 'complete', source, why }))).decisions,
+    order: input => carryOut([input]).settled,
     record: events => commit(events, [], [], []),
     tick() {
-      void carryOut({ kind: 'tick' }).settled;
+      carryOut([{ kind: 'tick' }]);
       enforcement.retry(now());
       complain();
     },
@@ -118,3 +143,15 @@ export function createPipeline({ ledger, enforcement, store, degraded, now, onEn
     settled: () => (inFlight === 0 ? Promise.resolve() : new Promise(resolve => idle.push(resolve))),
   };
 }
+
+/** The targets that are fully banned once all of this is carried out. */
+function fullBans(decisions: readonly Decision[]): Set<Prefix> {
+  const full = new Set<Prefix>();
+  for (const decision of decisions) {
+    if (decision.kind === 'aggregate' || (decision.kind === 'ban' && decision.ban.confined === undefined)) full.add(decision.ban.target);
+    else if ('ban' in decision) full.delete(decision.ban.target);
+  }
+  return full;
+}
+
+const completionOf = (input: LedgerInput | undefined): Completed | null => (input?.kind === 'complete' ? input : null);

@@ -3,7 +3,7 @@
  * meanwhile, so nothing is taken out first; bans that only the kernel knows are taken into the ledger (a crash came between the
  * map and the disk), those that only the ledger knows are put in.
  */
-import type { Prefix } from '@honeymesh/intel/address';
+import { networkOf, type Prefix } from '@honeymesh/intel/address';
 import type { Ban } from '@honeymesh/intel/bans';
 import type { UnixMs } from '@honeymesh/intel/time';
 import type { Kernel, KernelBan, KernelBanState, WriteOutcome } from '../kernel/port.ts';
@@ -16,7 +16,7 @@ export interface Reconciled {
   readonly adopted: number;
   readonly removedFromKernel: number;
   readonly refused: readonly Prefix[];
-  /** Inputs that the pipeline must still carry out (so that they are recorded): adoptions. */
+  /** Inputs that the pipeline must still carry out (so that they are recorded): adoptions, and confinements that the kernel knows to be over. */
   readonly inputs: readonly LedgerInput[];
 }
 
@@ -30,30 +30,33 @@ export function reconcile({ kernel, ledger, enforcement }: { kernel: Kernel; led
   const orphans = orphanRules(kernel, ledger, now);
   const rules = enforcement.replaceRules(ledger.allowed(), [...wanted, ...orphans]);
   const missing: Ban[] = [];
+  const completed: Ban[] = [];
   let inBoth = 0;
   for (const ban of wanted) {
     if (!fitsBanMaps(ban.target)) continue;
     const held = inKernel.get(ban.target);
     inKernel.delete(ban.target);
     if (held !== undefined && same(ban, held)) inBoth++;
+    else if (held !== undefined && ban.confined !== undefined && held.confined !== true) completed.push(ban);
     else missing.push(ban);
   }
   const stale: Prefix[] = [];
-  const inputs: LedgerInput[] = orphans.map(ban => ({ kind: 'adopt', ban }));
+  const adoptions: LedgerInput[] = orphans.map(ban => ({ kind: 'adopt', ban }));
   for (const held of inKernel.values()) {
     if (held.expiresAt !== null && held.expiresAt <= now) stale.push(held.target);
     else if (ledger.allowOn(held.target) !== null) stale.push(held.target);
-    else inputs.push({ kind: 'adopt', ban: adoptable(held, now) });
+    else adoptions.push({ kind: 'adopt', ban: adoptable(held, now) });
   }
   kernel.removeBans(stale);
   const outcomes = missing.length === 0 ? [] : enforcement.apply(missing.map(ban => ({ kind: 'ban', ban, change: 'new', because: null })));
   return {
     inBoth,
     putIntoKernel: outcomes.filter(outcome => outcome.enforced).length,
-    adopted: inputs.length,
+    adopted: adoptions.length,
     removedFromKernel: stale.length,
     refused: refusedOf([...rules, ...outcomes]),
-    inputs,
+    // The crash came between the map and the disk: the kernel had the full ban already, and nobody is let out of one again.
+    inputs: [...adoptions, ...completed.map(ban => ({ kind: 'complete', source: networkOf(ban.target), why: 'session-end' }) as const)],
   };
 }
 
@@ -69,11 +72,12 @@ export function orphanRules(kernel: Kernel, ledger: Ledger, now: UnixMs): readon
 const refusedOf = (outcomes: readonly WriteOutcome[]): Prefix[] => outcomes.filter(outcome => !outcome.enforced).map(outcome => outcome.target);
 
 function same(ban: Ban, held: KernelBanState): boolean {
-  if (ban.tier !== held.tier || ban.reasons.length !== held.reasons.length) return false;
+  if ((ban.confined !== undefined) !== (held.confined === true) || ban.tier !== held.tier || ban.reasons.length !== held.reasons.length) return false;
   if (ban.expiresAt === null || held.expiresAt === null) return ban.expiresAt === held.expiresAt;
   return Math.abs(ban.expiresAt - held.expiresAt) <= CLOCK_SLACK_MS;
 }
 
+/** Why it was confined only the lost book knew: what is taken over is a full ban. */
 function adoptable(held: KernelBan, now: UnixMs): Ban {
   return {
     target: held.target,

@@ -1,17 +1,25 @@
 /** Decisions as events of the log: each tells who, why, on which evidence, and what was done. */
-import { isHostPrefix, networkOf, type Prefix } from '@honeymesh/intel/address';
+import { type Address, contains, isHostPrefix, networkOf, type Prefix } from '@honeymesh/intel/address';
 import type { AllowEntry, Ban } from '@honeymesh/intel/bans';
 import type { EventKind, NewEvent } from '@honeymesh/intel/events';
 import { unreachable } from '@honeymesh/intel/parsed';
 import type { Sighting } from '@honeymesh/intel/sightings';
 import { formatDuration, type UnixMs } from '@honeymesh/intel/time';
-import type { Decision } from '../ledger/decisions.ts';
+import type { BanChange, Completion, Decision } from '../ledger/decisions.ts';
+
+/** Who asked for a confinement to be over, where somebody did: other bans that become full with the same input do so as their time is up. */
+type Asked = { readonly source: Address; readonly why: Completion } | null;
 
 /** The events of one decision, in order: what was seen, then what was decided. */
-export function eventsOf(decision: Decision, now: UnixMs): readonly NewEvent[] {
+export function eventsOf(decision: Decision, now: UnixMs, asked: Asked = null): readonly NewEvent[] {
   switch (decision.kind) {
-    case 'ban':
-      return [...seen(decision.because, decision.ban.target), banned(decision.ban, decision.because, now, banSummary(decision.ban, decision.change, now))];
+    case 'ban': {
+      const { ban, because, change } = decision;
+      if (change !== 'completed') return [...seen(because, ban.target), banned(ban, because, now, banSummary(ban, change, now))];
+      const completed = completionOf(ban, because, asked);
+      const event = banned(ban, because, now, completedSummary(ban, completed, now));
+      return [...seen(because, ban.target), { ...event, detail: { ...event.detail, completed } }];
+    }
     case 'aggregate': {
       const summary = `banned ${decision.ban.target} instead of ${decision.replaces.length} addresses in it ${untilText(decision.ban, now)}`;
       return [...seen(decision.because, decision.ban.target), banned(decision.ban, decision.because, now, summary)];
@@ -58,12 +66,36 @@ function untilText(ban: Ban, now: UnixMs): string {
   return ban.expiresAt === null ? 'until lifted' : `for ${formatDuration(Math.round((ban.expiresAt - now) / 1000) * 1000)}`;
 }
 
-function banSummary(ban: Ban, change: 'new' | 'prolonged' | 'strengthened', now: UnixMs): string {
-  const verb = { new: 'banned', prolonged: 'prolonged the ban of', strengthened: 'strengthened the ban of' }[change];
-  const repeat = ban.offences > 1 ? `, offence ${ban.offences}` : '';
+function banSummary(ban: Ban, change: Exclude<BanChange, 'completed'>, now: UnixMs): string {
   const note = ban.note === undefined ? '' : `: ${ban.note}`;
-  return `${verb} ${ban.target} ${untilText(ban, now)} (${ban.reasons.join(', ')}, ${ban.tier}${repeat})${note}`;
+  if (ban.confined !== undefined) {
+    const verb = { new: 'confined', prolonged: 'still confines', strengthened: 'has more against' }[change];
+    const left = formatDuration(Math.max(0, Math.ceil((ban.confined.fullAt - now) / 1000) * 1000));
+    return `${verb} ${ban.target}${change === 'strengthened' ? ', confined' : ''} to the traps for up to ${left} (${evidenceText(ban)})${note}`;
+  }
+  const verb = { new: 'banned', prolonged: 'prolonged the ban of', strengthened: 'strengthened the ban of' }[change];
+  return `${verb} ${ban.target} ${untilText(ban, now)} (${evidenceText(ban)})${note}`;
 }
+
+const evidenceText = (ban: Ban): string => `${ban.reasons.join(', ')}, ${ban.tier}${ban.offences > 1 ? `, offence ${ban.offences}` : ''}`;
+
+const COMPLETION_WORDS = {
+  ports: 'it had touched three traps',
+  'session-end': 'its session ended',
+  sessions: 'it had as many sessions as study grants',
+  content: 'hostile content',
+  order: 'by order',
+  time: 'its time was up',
+} as const;
+
+function completionOf(ban: Ban, because: Sighting | null, asked: Asked): keyof typeof COMPLETION_WORDS {
+  if (because !== null) return 'content';
+  if (asked !== null && contains(ban.target, asked.source)) return asked.why;
+  return ban.tier === 'operator' ? 'order' : 'time';
+}
+
+const completedSummary = (ban: Ban, why: keyof typeof COMPLETION_WORDS, now: UnixMs): string =>
+  `banned ${ban.target} ${untilText(ban, now)} (${evidenceText(ban)}): ${COMPLETION_WORDS[why]}`;
 
 function banned(ban: Ban, because: Sighting | null, now: UnixMs, summary: string): NewEvent {
   return {
@@ -77,7 +109,7 @@ function banned(ban: Ban, because: Sighting | null, now: UnixMs, summary: string
     origin: because?.origin ?? ban.origins.at(-1) ?? null,
     summary,
     target: ban.target,
-    detail: { expiresAt: ban.expiresAt, offences: ban.offences },
+    detail: { expiresAt: ban.expiresAt, offences: ban.offences, ...(ban.confined === undefined ? {} : { confined: ban.confined }) },
   };
 }
 

@@ -10,6 +10,8 @@ export const banRow: BanRow = {
   expiresAt: '2026-11-24T16:00:00.000Z',
   droppedPackets: 12,
   enforced: true,
+  confined: false,
+  fullAt: null,
 };
 
 export const eventRow = (id: number, more: Partial<EventRow> = {}): EventRow => ({
@@ -34,7 +36,7 @@ export const statusReport: StatusReport = {
   pausedUntil: null,
   interfaces: [{ name: 'eth0', xdp: 'native' }],
   bans: { active: 1, shunned: 2, capacity: 65_536 },
-  traps: { ports: [22], sessions: 0 },
+  traps: { ports: [22], udpPorts: [161], choice: 'list', patience: 'listen', sessions: 0, confined: 0, running: true, restarts: 0, lost: 0 },
   store: { events: 3, ok: true },
   packets: { pass: 10, 'drop-ban': 12, 'would-drop-scan': 1 },
   degraded: [],
@@ -50,6 +52,7 @@ export const explainReport: ExplainReport = {
   kernel: { shun: null, watched: false },
   steps: [{ at: '2026-11-24T12:00:00.000Z', what: 'touched the trap on port 22' }],
   events: [eventRow(1)],
+  receipts: [],
   lifts: 'honeymesh bans remove 203.0.113.7',
   sharable: { yes: false, why: 'documentation (RFC 5737)' },
 };

@@ -24,6 +24,7 @@ export const POLICY: LedgerPolicy = {
   watermark: 0.8,
   aggregateAt: 0,
   widenAt: 0,
+  patience: { kind: 'instant', longestMs: 60_000 },
 };
 
 const NOBODY: Bystanders = { within: () => [], onLink: [], own: [] };

@@ -12,7 +12,8 @@ import { pairs, printable, table } from '../terminal.ts';
 
 /** The daemon's clock ran on while it answered. */
 const CLOCK_SLACK_MS = 5_000;
-const BAN_JSON = '{target, tier: "E0"|"E1"|"E2"|"operator", reasons: [], origins: [], createdAt, expiresAt|null, droppedPackets, enforced}';
+const BAN_JSON =
+  '{target, tier: "E0"|"E1"|"E2"|"operator", reasons: [], origins: [], createdAt, expiresAt|null, droppedPackets, enforced, confined, fullAt|null}';
 
 export function addBans(program: Command, context: Context): void {
   const bans = program.command('bans').description('who is dropped');
@@ -150,11 +151,14 @@ function bansText(rows: readonly BanRow[], { terminal }: Context): string {
       { title: 'UNTIL', of: row => row.expiresAt ?? 'no end' },
       { title: 'DROPPED', of: row => String(row.droppedPackets), right: true },
       { title: 'ENFORCED', of: row => (row.enforced ? 'yes' : 'NO') },
-      { title: 'NOTE', of: row => row.note ?? '' },
+      { title: 'NOTE', of: noteText },
     ],
     terminal,
   );
 }
+
+const noteText = ({ note, fullAt }: BanRow): string =>
+  [...(fullAt === null ? [] : [`confined until ${fullAt}, then banned`]), ...(note === undefined ? [] : [note])].join('; ');
 
 function dryRunText(report: DryRunReport): string {
   return pairs([

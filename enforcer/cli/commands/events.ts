@@ -1,12 +1,13 @@
 /** `honeymesh events list|export|verify`. */
 import type { Command } from 'commander';
+import { maskRow } from '../../control/masking.ts';
 import type { EventRow } from '../../control/operations.ts';
 import { readWhole } from '../arguments.ts';
 import { type Context, instanceOf, show, withDaemon } from '../context.ts';
 import { addFilters, type Filters, newestFirst, readFilters } from '../event-queries.ts';
 import { eventsText } from '../event-text.ts';
 import { EXIT } from '../failures.ts';
-import { outputOption } from '../options.ts';
+import { maskOption, outputOption } from '../options.ts';
 import { pairs } from '../terminal.ts';
 import { addExport } from './export.ts';
 
@@ -20,13 +21,14 @@ export function addEvents(program: Command, context: Context): void {
     .description('events, newest first')
     .option('--limit <count>', 'at most so many', '100')
     .addOption(outputOption())
+    .addOption(maskOption())
     .addHelpText('after', `\nJSON: [${EVENT_JSON}]`)
-    .action(async ({ limit, ...filters }: Filters & { limit: string }, command: Command) => {
+    .action(async ({ limit, mask, ...filters }: Filters & { limit: string; mask?: true }, command: Command) => {
       const most = readWhole(limit, { min: 1, max: MOST_LISTED, what: 'limit' });
       const query = readFilters(filters, context);
       const rows = await withDaemon(command, context, async daemon => {
         const found: EventRow[] = [];
-        for await (const page of newestFirst(daemon, query, most)) found.push(...page);
+        for await (const page of newestFirst(daemon, query, most)) found.push(...(mask === true ? page.map(maskRow) : page));
         return found;
       });
       show(command, context, rows, list => (list.length === 0 ? 'no events\n' : eventsText(list, context.terminal)));

@@ -1,8 +1,10 @@
 /** `honeymesh events export`: the log as a file, oldest first, page by page. */
 import { type Command, Option } from 'commander';
+import { maskRow } from '../../control/masking.ts';
 import type { ExportFormat } from '../../store/exports.ts';
 import { type Context, withDaemon } from '../context.ts';
 import { type Filters, oldestFirst, readFilters } from '../event-queries.ts';
+import { maskOption } from '../options.ts';
 import { fileSink, standardOutput } from '../sink.ts';
 import { safeJson } from '../terminal.ts';
 
@@ -15,7 +17,8 @@ export function addExport(command: Command, context: Context): void {
         .default('ndjson'),
     )
     .option('--output <file>', 'where to; - is standard output', '-')
-    .action(async ({ format, output, ...filters }: Filters & { format: ExportFormat; output: string }, _command: Command) => {
+    .addOption(maskOption())
+    .action(async ({ format, output, mask, ...filters }: Filters & { format: ExportFormat; output: string; mask?: true }, _command: Command) => {
       const query = readFilters(filters, context);
       const { createExport } = await import('../../store/exports.ts');
       await withDaemon(command, context, async daemon => {
@@ -27,7 +30,7 @@ export function addExport(command: Command, context: Context): void {
           await sink.write(form.head);
           for await (const page of oldestFirst(daemon, query)) {
             count += page.length;
-            await sink.write(safe(form.rows(page)));
+            await sink.write(safe(form.rows(mask === true ? page.map(maskRow) : page)));
           }
           await sink.write(form.foot);
           await sink.done();

@@ -1,6 +1,6 @@
 /** `honeymesh status`. */
 import type { Command } from 'commander';
-import type { StatusReport } from '../../control/operations.ts';
+import type { StatusReport, TrapReport } from '../../control/operations.ts';
 import { type Context, show, withDaemon } from '../context.ts';
 import { outputOption } from '../options.ts';
 import { pairs } from '../terminal.ts';
@@ -12,7 +12,7 @@ export function addStatus(program: Command, context: Context): void {
     .addOption(outputOption())
     .addHelpText(
       'after',
-      '\nJSON: {version, instance, mode, pausedUntil, interfaces: [{name, xdp}], bans: {active, shunned, capacity}, traps: {ports, sessions}, store: {events, ok}, packets, degraded: [{part, why, fix}], since}',
+      '\nJSON: {version, instance, mode, pausedUntil, interfaces: [{name, xdp}], bans: {active, shunned, capacity}, traps: {ports: []|"all", udpPorts: []|"all", choice: "typical"|"all"|"list"|"off", patience, sessions, confined, running, restarts, lost}, store: {events, ok}, packets, degraded: [{part, why, fix}], since}',
     )
     .action(async (_options: unknown, command: Command) => show(command, context, await withDaemon(command, context, daemon => daemon.status()), statusText));
 }
@@ -31,7 +31,7 @@ function statusText(status: StatusReport): string {
     ['since', status.since],
     ['interfaces', status.interfaces.map(({ name, xdp }) => `${name} (${xdp})`).join(', ') || 'none'],
     ['bans', `${status.bans.active} of ${status.bans.capacity}, and ${status.bans.shunned} shunned for the moment`],
-    ['traps', status.traps.ports.length === 0 ? 'off' : `ports ${status.traps.ports.join(', ')}; ${status.traps.sessions} open sessions`],
+    ...trapRows(status.traps),
     ['store', `${status.store.events} events${status.store.ok ? '' : ', NOT writing'}`],
     ['passed', `${sum(passes)} packets`],
     ['dropped', `${sum(drops)} packets${drops.length === 0 ? '' : ` (${each(drops)})`}`],
@@ -40,4 +40,19 @@ function statusText(status: StatusReport): string {
       ? [['degraded', 'nothing'] as const]
       : status.degraded.flatMap(({ part, why, fix }) => [['degraded', `${part}: ${why}`] as const, ['  fix', fix] as const])),
   ]);
+}
+
+function trapRows({ choice, ports, udpPorts, patience, sessions, confined, running, restarts, lost }: TrapReport): (readonly [string, string])[] {
+  if (choice === 'off') return [['traps', 'off']];
+  const list = (of: readonly number[] | 'all'): string => (of === 'all' ? 'all closed ports' : of.join(', ') || 'none');
+  const troubles = [
+    ...(running ? [] : ['NOT running']),
+    ...(restarts > 0 ? [`started again ${restarts} times`] : []),
+    ...(lost > 0 ? [`${lost} observations lost`] : []),
+  ];
+  return [
+    ['traps', [`${choice}, patience ${patience}`, `${sessions} open sessions`, `${confined} sources confined`, ...troubles].join('; ')],
+    ['  TCP', list(ports)],
+    ['  UDP', list(udpPorts)],
+  ];
 }
