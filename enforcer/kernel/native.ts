@@ -83,6 +83,25 @@ interface RunResult {
   readonly contextLength: number;
 }
 
+/** The traps' connections (native/connections.h), by number. */
+export interface NativeConnections {
+  /** WRITTEN */
+  write(id: number, bytes: Uint8Array): number;
+  /** CLOSED */
+  close(id: number, lingerMs: number): number;
+  pause(id: number): void;
+  resume(id: number): void;
+  count(): number;
+  /** Accepted, told and closed at once since the process may have no more descriptors. */
+  shed(): number;
+  stop(): void;
+}
+
+/** `lost`: the connection was there, and is reset now; no record tells it. */
+export const WRITTEN = { sent: 0, waiting: 1, gone: 2, lost: 3 } as const;
+/** `done`: no record tells it; `lingers`: one will. */
+export const CLOSED = { notThere: 0, done: 1, lingers: 2 } as const;
+
 /** The addon's functions as they are (enforcer/kernel/native/*.cc). */
 export interface Addon {
   load(
@@ -140,7 +159,9 @@ export interface Addon {
   trapListener(ipv6: boolean, port: number, mark: number, backlog: number): { readonly fd: number; readonly port: number } | number;
   putSocket(mapFd: number, key: number, socketFd: number): number;
   peerAddress(socketFd: number): Uint8Array | number;
+  startConnections(fds: readonly number[], buffer: Uint8Array, largestUnsent: number, onBatch: (bytes: number) => void): NativeConnections | number;
   netnsCookie(): bigint | number;
+  raiseFileLimit(atLeast: number): number;
 }
 
 let loaded: Addon | undefined;

@@ -10,6 +10,7 @@ static Napi::Object start(Napi::Env env, Napi::Object exports)
 	honeymesh::export_runs(env, exports);
 	honeymesh::export_ring(env, exports);
 	honeymesh::export_sockets(env, exports);
+	honeymesh::export_connections(env, exports);
 	return exports;
 }
 

@@ -4,9 +4,11 @@
 #include <arpa/inet.h>
 #include <bpf/bpf.h>
 #include <netinet/in.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstring>
 
 namespace honeymesh {
@@ -122,6 +124,21 @@ Napi::Value netns_cookie(Call info)
 	return Napi::BigInt::New(env, cookie);
 }
 
+/* (atLeast) -> how many descriptors this process and its children may have now, or -errno. Above the hard limit only root gets. */
+Napi::Value raise_file_limit(Call info)
+{
+	Napi::Env env = info.Env();
+	rlim_t wanted = uint_at(info, 0);
+	struct rlimit limit = {};
+	if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+		return number(env, -errno);
+	limit.rlim_max = std::max(limit.rlim_max, wanted);
+	limit.rlim_cur = std::max(limit.rlim_cur, wanted);
+	if (setrlimit(RLIMIT_NOFILE, &limit) != 0)
+		return number(env, -errno);
+	return number(env, static_cast<double>(limit.rlim_cur));
+}
+
 } // namespace
 
 void export_sockets(Napi::Env env, Napi::Object exports)
@@ -130,6 +147,7 @@ void export_sockets(Napi::Env env, Napi::Object exports)
 	add(env, exports, "putSocket", put_socket);
 	add(env, exports, "peerAddress", peer_address);
 	add(env, exports, "netnsCookie", netns_cookie);
+	add(env, exports, "raiseFileLimit", raise_file_limit);
 }
 
 } // namespace honeymesh
