@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0
 /* The kernel's part of HoneyMesh: what each packet meets, in and out. docs/packet-path.md says what is decided, and why in that order. */
 #include "honeymesh_rules.h"
+#include "honeymesh_confined.h"
 #include "honeymesh_steer.h"
 #include "honeymesh_egress.h"
 #include "honeymesh_proven.h"

@@ -94,16 +94,26 @@ static __always_inline bool count_drop(struct hm_ban *ban)
 	return !__sync_fetch_and_add(&ban->drops, 1);
 }
 
-static __always_inline __u32 drop_banned(const struct hm_config *config, const struct hm_frame *frame, struct hm_packet *packet, struct hm_ban *ban)
+/* honeymesh_confined.h */
+static __always_inline __u32 judge_confined(const struct hm_frame *frame, const struct hm_config *config, struct hm_packet *packet);
+
+static __always_inline __u32 judge_banned(const struct hm_config *config, const struct hm_frame *frame, struct hm_packet *packet, struct hm_ban *ban)
 {
+	__u32 verdict = HM_DROP_BAN;
+
+	if (unlikely(ban->flags & HM_BAN_CONFINED)) {
+		verdict = judge_confined(frame, config, packet);
+		if (verdict != HM_DROP_CONFINED)
+			return verdict;
+	}
 	if (unlikely(count_drop(ban))) {
-		struct hm_finding finding = { .kind = HM_EVENT_BAN_HIT, .reasons = ban->reasons, .verdict = HM_DROP_BAN };
+		struct hm_finding finding = { .kind = HM_EVENT_BAN_HIT, .reasons = ban->reasons, .verdict = verdict };
 
 		describe(frame, packet);
 		locate(frame, packet);
 		tell_hi(config, packet, &finding);
 	}
-	return HM_DROP_BAN;
+	return verdict;
 }
 
 /* Before fragments, extension headers and L4: nothing that follows can hide a banned source. A rule comes first as it wins over a ban. */
@@ -129,11 +139,13 @@ static __always_inline __u32 judge_source(const struct hm_config *config, const 
 			return obey_rule(rule);
 		ban = find_ban6(config, packet, &source);
 	}
-	return ban ? drop_banned(config, frame, packet, ban) : HM_UNDECIDED;
+	return ban ? judge_banned(config, frame, packet, ban) : HM_UNDECIDED;
 }
 
-/* For egress: whoever is fully banned gets no answer from here, unless an ALLOW rule says so. */
-static __always_inline bool is_barred(const struct hm_config *config, const struct hm_frame *frame, struct hm_packet *packet)
+enum hm_bar { BAR_NONE, BAR_ALL, BAR_BUT_TRAPS };
+
+/* For egress: whoever is banned gets no answer from here, unless an ALLOW rule says so. */
+static __always_inline enum hm_bar bar_to_destination(const struct hm_config *config, const struct hm_frame *frame, struct hm_packet *packet)
 {
 	const struct hm_rule *rule;
 	const struct hm_ban *ban;
@@ -145,7 +157,11 @@ static __always_inline bool is_barred(const struct hm_config *config, const stru
 		rule = find_rule6(config, packet, &packet->destination);
 		ban = find_ban6(config, packet, &packet->destination);
 	}
-	return rule ? rule->action == HM_RULE_DENY : !!ban;
+	if (rule)
+		return rule->action == HM_RULE_DENY ? BAR_ALL : BAR_NONE;
+	if (!ban)
+		return BAR_NONE;
+	return ban->flags & HM_BAN_CONFINED ? BAR_BUT_TRAPS : BAR_ALL;
 }
 
 static __always_inline bool is_own(const struct hm_config *config, const struct hm_frame *frame, const union hm_address *address)

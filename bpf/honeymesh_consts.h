@@ -4,7 +4,7 @@
 #define HONEYMESH_CONSTS_H
 
 /* Bumped when a struct below changes its layout: a pinned map of another version is refused or migrated, never reused. */
-#define HM_LAYOUT_VERSION 1
+#define HM_LAYOUT_VERSION 2
 
 /* Map sizes; `-D` overrides them at build time, the loader at load time (bans.capacity). */
 #ifndef HM_BANS
@@ -30,6 +30,9 @@
 #endif
 #ifndef HM_FLOWS_OUT
 #define HM_FLOWS_OUT 16384
+#endif
+#ifndef HM_UDP_REPLIES
+#define HM_UDP_REPLIES 16384
 #endif
 #define HM_BAN_HINT_BITS 18 /* of the hash of an address: four times as many as bans by default */
 #define HM_OWN 1024
@@ -76,7 +79,8 @@ enum hm_verdict {
 	HM_DROP_LOCKDOWN = 11,
 	HM_DROP_UDP_EXCESS = 12,
 	HM_DROP_EGRESS = 13,
-	HM_VERDICTS = 14,
+	HM_DROP_CONFINED = 14,
+	HM_VERDICTS = 15,
 };
 
 /* Counters that are not verdicts: they follow the verdicts in `stats`. */
@@ -88,12 +92,17 @@ enum hm_counter {
 	HM_COUNT_GUARDED = 4,        /* judged without a tracker: the flood guard was up */
 	HM_COUNT_STEERED = 5,
 	HM_COUNT_TRACKER_FULL = 6,   /* the LRU had no room for an entry */
-	HM_COUNTERS = 8,
+	HM_COUNT_STEERED_UDP = 7,
+	HM_COUNT_REPLIES_LOST = 8,   /* of traps, over UDP: nobody knew the port that they answer for */
+	HM_COUNTERS = 16,
 };
 
 /* What a stats row was counted as: enforced, or only decided. */
 enum hm_stats_bank { HM_BANK_ENFORCED = 0, HM_BANK_WOULD = 1, HM_BANK_PAUSED = 2, HM_BANKS = 3 };
 #define HM_STATS (HM_VERDICTS * HM_BANKS + HM_COUNTERS)
+
+/* hm_ban.flags. CONFINED: only what leads to a trap passes. */
+enum hm_ban_flag { HM_BAN_CONFINED = 1u << 0 };
 
 enum hm_rule_action { HM_RULE_DENY = 0, HM_RULE_ALLOW = 1 };
 

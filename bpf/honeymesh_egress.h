@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0 */
-/* tc egress: remembers whom this host spoke to, and lets nothing out to whom it banned: what got in before cannot call home.
+/* tc egress: remembers whom this host spoke to, and lets nothing out to whom it banned: what got in before cannot call home. Traps answer whom
+ * they may, from the port that was asked.
  * docs/packet-path.md, 11. */
 #ifndef HONEYMESH_EGRESS_H
 #define HONEYMESH_EGRESS_H
@@ -31,6 +32,59 @@ static __always_inline bool opens_flow(const struct hm_frame *frame)
 	return frame->protocol == IPPROTO_TCP && !frame->tiny && (frame->tcp_flags & (TCP_SYN | TCP_ACK)) == TCP_SYN;
 }
 
+static __always_inline bool is_sent_by_trap(const struct __sk_buff *context, const struct hm_config *config)
+{
+	return context->mark && context->mark == config->trap_mark;
+}
+
+/* Global functions, here and below, for what is rare: see honeymesh_walks.h. This one must not bring anything into reach: its caller's pointers
+ * into the packet stay good. */
+__noinline int is_discovery(struct __sk_buff *context)
+{
+	struct hm_frame frame = { .context = context, .is_xdp = false };
+	struct hm_packet packet;
+
+	frame.data = (void *)(long)context->data;
+	frame.end = (void *)(long)context->data_end;
+	packet.now = 0;
+	if (parse_l3(&frame) != HM_UNDECIDED || measure(&frame) != HM_UNDECIDED)
+		return false;
+	describe(&frame, &packet);
+	return parse_l4(&frame, &packet) == HM_PASS && is_neighbour_discovery(&frame);
+}
+
+static __always_inline bool is_barred(struct __sk_buff *context, const struct hm_config *config, const struct hm_frame *frame, struct hm_packet *packet)
+{
+	enum hm_bar bar = bar_to_destination(config, frame, packet);
+
+	if (likely(bar == BAR_NONE))
+		return false;
+	return bar == BAR_ALL || !(is_sent_by_trap(context, config) || (frame->ipv6 && is_discovery(context)));
+}
+
+/* Gives a trap's datagram, whose UDP header begins at `at`, the port that its receiver asked. True: nobody knows it, the packet is to be
+ * dropped. No pointer into the packet is good afterwards. */
+__noinline int restore_port(struct __sk_buff *context, const struct hm_config *config, const struct hm_packet *packet, __u32 at)
+{
+	struct hm_udp_peer peer = {};
+	const __u16 *asked;
+	__be16 from, to;
+
+	if (!config || !packet)
+		return true;
+	__builtin_memcpy(peer.remote, &packet->destination, sizeof(peer.remote));
+	peer.remote_port = packet->port;
+	asked = bpf_map_lookup_elem(&udp_replies, &peer);
+	if (!asked) {
+		bump(HM_COUNT_REPLIES_LOST);
+		return true;
+	}
+	from = bpf_htons(config->trap_udp_port);
+	to = bpf_htons(*asked);
+	return bpf_l4_csum_replace(context, at + __builtin_offsetof(struct udphdr, check), from, to, BPF_F_MARK_MANGLED_0 | sizeof(to)) ||
+	       bpf_skb_store_bytes(context, at + __builtin_offsetof(struct udphdr, source), &to, sizeof(to), 0);
+}
+
 /* True: the packet is to be dropped. */
 static __always_inline bool judge_egress(struct __sk_buff *context)
 {
@@ -45,9 +99,13 @@ static __always_inline bool judge_egress(struct __sk_buff *context)
 	if (parse_l3(&frame) != HM_UNDECIDED)
 		return false;
 	describe(&frame, &packet);
-	if (config->flags & HM_FLAG_EGRESS_DROP && is_barred(config, &frame, &packet) && settle(config, &packet, HM_DROP_EGRESS, context->len))
+	if (config->flags & HM_FLAG_EGRESS_DROP && is_barred(context, config, &frame, &packet) && settle(config, &packet, HM_DROP_EGRESS, context->len))
 		return true;
-	if (measure(&frame) == HM_UNDECIDED && parse_l4(&frame, &packet) == HM_UNDECIDED && opens_flow(&frame) && is_own(config, &frame, &packet.source))
+	if (measure(&frame) != HM_UNDECIDED || parse_l4(&frame, &packet) != HM_UNDECIDED || !opens_flow(&frame))
+		return false;
+	if (unlikely(frame.protocol == IPPROTO_UDP && config->trap_udp_port && frame.source_port == config->trap_udp_port && is_sent_by_trap(context, config)))
+		return restore_port(context, config, &packet, frame.l4 - frame.data);
+	if (is_own(config, &frame, &packet.source))
 		note_flow(&frame, &packet);
 	return false;
 }

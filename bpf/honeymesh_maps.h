@@ -58,8 +58,12 @@ HM_MAP(proven, BPF_MAP_TYPE_LRU_HASH, __u64, __u64, HM_PROVEN, 0);
 /* Flows that this host opened: time of the last packet out, ns. Written by tc egress. */
 HM_MAP(flows_out, BPF_MAP_TYPE_LRU_HASH, struct hm_flow, __u64, HM_FLOWS_OUT, 0);
 
-/* TCP ports that the trap answers, a bit each. Written by the daemon. */
-HM_MAP(trap_ports, BPF_MAP_TYPE_ARRAY, __u32, __u64, 1024, 0);
+/* Ports that traps answer, a bit each: TCP, then UDP at 65536 + port. Written by the daemon. */
+HM_MAP(trap_ports, BPF_MAP_TYPE_ARRAY, __u32, __u64, 2048, 0);
+
+/* Which port a source asked over UDP, so that the answer of the traps' one socket comes from there. Written by the trap process right before it
+ * answers, read by tc egress. An LRU: of askers who were answered long ago nothing is needed. */
+HM_MAP(udp_replies, BPF_MAP_TYPE_LRU_HASH, struct hm_udp_peer, __u16, HM_UDP_REPLIES, 0);
 
 /* The trap's listeners (0 IPv4, 1 IPv6). Written by the launcher. */
 struct {

@@ -55,7 +55,7 @@ struct hm_packet {
 	__u32 ifindex;
 	__u16 port; /* the destination's, host order; 0: none */
 	__u8 protocol;
-	__u8 pad;
+	bool confined; /* its source is, and may open this: what it leads to does not keep it out */
 };
 _Static_assert(sizeof(struct hm_packet) == 64, "hm_packet");
 

@@ -14,10 +14,13 @@
 #define IPV4_OFFSET_MASK 0x1fff
 #define ICMP4_ECHO_REQUEST 8
 #define ICMP6_ECHO_REQUEST 128
+#define ICMP6_NEIGHBOUR_SOLICITATION 135
+#define ICMP6_NEIGHBOUR_ADVERTISEMENT 136
 
 #define TCP_HEADER_BYTES 20
 #define UDP_HEADER_BYTES 8
 #define ECHO_HEADER_BYTES 8
+#define NEIGHBOUR_HEADER_BYTES 8
 #define PORTS_BYTES 4
 
 #define TCP_FIN 1
@@ -100,7 +103,7 @@ static __always_inline void describe(const struct hm_frame *frame, struct hm_pac
 	packet->now_ms = 0;
 	packet->ifindex = 0;
 	packet->port = 0;
-	packet->pad = 0;
+	packet->confined = false;
 }
 
 /* Before a report: three dependent loads, which packets without one do not pay. */
@@ -217,6 +220,24 @@ static __always_inline __u32 parse_l4(struct hm_frame *frame, struct hm_packet *
 			return HM_UNDECIDED;
 	}
 	return HM_PASS;
+}
+
+/* Of a packet that parse_l4 let pass. Not in fragments, which RFC 6980 forbids. */
+static __always_inline bool is_neighbour_discovery(const struct hm_frame *frame)
+{
+	const __u8 *type = frame->l4;
+
+	if (!frame->ipv6 || frame->protocol != IPPROTO_ICMPV6 || frame->first_fragment || frame->later_fragment)
+		return false;
+	if (frame->left < NEIGHBOUR_HEADER_BYTES || frame->l4 + NEIGHBOUR_HEADER_BYTES > frame->end)
+		return false;
+	return *type == ICMP6_NEIGHBOUR_SOLICITATION || *type == ICMP6_NEIGHBOUR_ADVERTISEMENT;
+}
+
+/* Without one of SYN, ACK, RST, or SYN together with FIN or RST: no stack sends it. */
+static __always_inline bool is_anomaly(__u8 flags)
+{
+	return !(flags & (TCP_SYN | TCP_ACK | TCP_RST)) || (flags & TCP_SYN && flags & (TCP_FIN | TCP_RST));
 }
 
 #endif

@@ -9,6 +9,10 @@
 #define SERVED_ALWAYS (~0ull)
 #define SERVED_UDP 65536
 #define IDENT_PORT 113
+#define PORT_DHCP_SERVER 67
+#define PORT_DHCP_CLIENT 68
+#define PORT_DHCP6_SERVER 547
+#define PORT_DHCP6_CLIENT 546
 
 /* Last seen served at `seen`: does that still hold? */
 static __always_inline bool in_grace(const struct hm_config *config, struct hm_packet *packet, __u64 seen)
@@ -47,6 +51,17 @@ static __always_inline struct bpf_sock *find_tcp(const struct hm_frame *frame, c
 	if (likely(!frame->ipv6))
 		return bpf_skc_lookup_tcp(frame->context, &tuple, sizeof(tuple.ipv4), BPF_F_CURRENT_NETNS, 0);
 	return bpf_skc_lookup_tcp(frame->context, &tuple, sizeof(tuple.ipv6), BPF_F_CURRENT_NETNS, 0);
+}
+
+/* The same where the socket's mark matters: a request shows as the listener that it came to, TIME-WAIT as none. */
+static __always_inline struct bpf_sock *find_marked_tcp(const struct hm_frame *frame, const struct hm_packet *packet)
+{
+	struct bpf_sock_tuple tuple;
+
+	fill_tuple(&tuple, frame, packet);
+	if (likely(!frame->ipv6))
+		return bpf_sk_lookup_tcp(frame->context, &tuple, sizeof(tuple.ipv4), BPF_F_CURRENT_NETNS, 0);
+	return bpf_sk_lookup_tcp(frame->context, &tuple, sizeof(tuple.ipv6), BPF_F_CURRENT_NETNS, 0);
 }
 
 static __always_inline struct bpf_sock *find_udp(const struct hm_frame *frame, const struct hm_packet *packet)
@@ -105,14 +120,24 @@ static __always_inline enum hm_udp_state udp_state(const struct hm_frame *frame,
 	enum hm_udp_state state = UDP_OPEN;
 
 	if (socket) {
+		bool is_trap = config->trap_udp_port && socket->src_port == config->trap_udp_port;
+
 		if (socket->dst_port)
 			state = UDP_CONNECTED;
-		else if (served_at)
+		else if (served_at && !is_trap)
 			note_served(served_at, *served_at, now);
 		bpf_sk_release(socket);
-		return state;
+		if (!is_trap)
+			return state;
 	}
 	return is_udp_served(config, packet) ? UDP_OPEN : UDP_CLOSED;
+}
+
+static __always_inline bool is_dhcp(const struct hm_frame *frame, const struct hm_packet *packet)
+{
+	__u16 from = frame->source_port, to = packet->port;
+
+	return (from == PORT_DHCP_SERVER && to == PORT_DHCP_CLIENT) || (from == PORT_DHCP6_SERVER && to == PORT_DHCP6_CLIENT);
 }
 
 /* Did this host send to that address (and port) lately? */

@@ -8,10 +8,6 @@
 #include "honeymesh_ports.h"
 #include "honeymesh_tracker.h"
 
-#define PORT_DHCP_SERVER 67
-#define PORT_DHCP_CLIENT 68
-#define PORT_DHCP6_SERVER 547
-#define PORT_DHCP6_CLIENT 546
 #define PORT_NETBIOS 137
 #define PORT_SSDP 1900
 #define PORT_MDNS 5353
@@ -91,7 +87,7 @@ static __always_inline __u32 judge_tcp(const struct hm_frame *frame, const struc
 
 	if (unlikely(frame->tiny))
 		return count_closed(frame, config, packet, HM_PROBE_MALFORMED, HM_DROP_MALFORMED);
-	if (unlikely(!(flags & (TCP_SYN | TCP_ACK | TCP_RST)) || (flags & TCP_SYN && flags & (TCP_FIN | TCP_RST))))
+	if (unlikely(is_anomaly(flags)))
 		return is_tcp_open(frame, config, packet, true) ? HM_DROP_ANOMALY : count_closed(frame, config, packet, HM_PROBE_FLAG, HM_DROP_ANOMALY);
 	if (flags & TCP_RST)
 		return HM_PASS;
@@ -102,10 +98,9 @@ static __always_inline __u32 judge_tcp(const struct hm_frame *frame, const struc
 
 static __always_inline bool is_lan_noise(const struct hm_frame *frame, const struct hm_packet *packet)
 {
-	__u16 from = frame->source_port, to = packet->port;
+	__u16 to = packet->port;
 
-	return (from == PORT_DHCP_SERVER && to == PORT_DHCP_CLIENT) || (from == PORT_DHCP6_SERVER && to == PORT_DHCP6_CLIENT) ||
-	       to == PORT_NETBIOS || to == PORT_SSDP || to == PORT_MDNS;
+	return is_dhcp(frame, packet) || to == PORT_NETBIOS || to == PORT_SSDP || to == PORT_MDNS;
 }
 
 static __always_inline __u32 judge_open_udp(const struct hm_frame *frame, const struct hm_config *config, struct hm_packet *packet)

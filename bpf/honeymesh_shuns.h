@@ -75,14 +75,19 @@ static __always_inline void raise_shuns_until(__u64 expires_ns)
 	__sync_fetch_and_or(&shared->shuns_until_ns, expires_ns);
 }
 
-static __always_inline void say_full(const struct hm_config *config, struct hm_packet *packet)
+/* Called by those who call make_shun, not by it: their stacks have to fit on each other. */
+__noinline int say_full(const struct hm_config *config, struct hm_packet *packet)
 {
-	struct hm_finding finding = { .kind = HM_EVENT_MAP_FULL, .port = packet->port };
+	struct hm_finding finding = { .kind = HM_EVENT_MAP_FULL };
 	struct hm_guard *shared = the_guard();
 
 	bump(HM_COUNT_SHUN_FULL);
-	if (shared && not_said_lately(&shared->map_full_said_ns, clock(packet)))
+	if (!config || !packet || !shared)
+		return 0;
+	finding.port = packet->port;
+	if (not_said_lately(&shared->map_full_said_ns, clock(packet)))
 		tell_hi(config, packet, &finding);
+	return 0;
 }
 
 static __always_inline __u32 *shun_word(struct hm_shun *shun)
@@ -90,7 +95,9 @@ static __always_inline __u32 *shun_word(struct hm_shun *shun)
 	return (__u32 *)&shun->repeats;
 }
 
-/* Makes, prolongs or widens the shun of the packet's source. True for the one CPU to which it is new; `ttl_ns`: how long it lasts,
+enum hm_made { SHUN_OLD = 0, SHUN_NEW = 1, SHUN_NEW_BUT_FULL = 2 };
+
+/* Makes, prolongs or widens the shun of the packet's source. Not SHUN_OLD for the one CPU to which it is new; `ttl_ns`: how long it lasts,
  * 0 where none could be made (the finding is new all the same). Reasons and kinds of two CPUs are merged. */
 __noinline int make_shun(const struct hm_config *config, struct hm_packet *packet, __u32 kind, __u32 reasons, __u64 *ttl_ns)
 {
@@ -107,13 +114,11 @@ __noinline int make_shun(const struct hm_config *config, struct hm_packet *packe
 	raise_shuns_until(fresh.expires_ns);
 	error = bpf_map_update_elem(&shuns, &packet->source_key, &fresh, BPF_NOEXIST);
 	if (!error)
-		return true;
+		return SHUN_NEW;
 	shun = bpf_map_lookup_elem(&shuns, &packet->source_key);
 	if (!shun) {
-		if (error == -E2BIG)
-			say_full(config, packet);
 		*ttl_ns = 0;
-		return true;
+		return error == -E2BIG ? SHUN_NEW_BUT_FULL : SHUN_NEW;
 	}
 	word = *shun_word(shun);
 	if ((word & SHUN_REPEATS_MASK) < SHUN_REPEATS_MAX)
@@ -127,11 +132,11 @@ __noinline int make_shun(const struct hm_config *config, struct hm_packet *packe
 		shun->drops = 0;
 		shun->reasons = reasons;
 		shun->kinds = kind;
-		return true;
+		return SHUN_NEW;
 	}
 	__sync_fetch_and_or(&shun->reasons, reasons);
 	word = __sync_fetch_and_or(shun_word(shun), kind << SHUN_KINDS_SHIFT);
-	return !(word >> SHUN_KINDS_SHIFT & kind);
+	return word >> SHUN_KINDS_SHIFT & kind ? SHUN_OLD : SHUN_NEW;
 }
 
 /* `flooded` of the specification. */
@@ -139,12 +144,16 @@ __noinline __u32 answer_flood(const struct hm_config *config, struct hm_packet *
 {
 	struct hm_finding finding = { .kind = HM_EVENT_FLOOD, .reasons = HM_REASON_FLOOD, .rate = rate };
 	__u64 ttl_ns = 0;
+	int made;
 
 	if (!config || !packet)
 		return HM_DROP_FLOOD;
 	finding.port = packet->port;
 	finding.verdict = is_proven(config, packet) ? HM_DROP_POLICED : HM_DROP_FLOOD;
-	if (make_shun(config, packet, kind, HM_REASON_FLOOD, &ttl_ns)) {
+	made = make_shun(config, packet, kind, HM_REASON_FLOOD, &ttl_ns);
+	if (made == SHUN_NEW_BUT_FULL)
+		say_full(config, packet);
+	if (made != SHUN_OLD) {
 		finding.shun_ms = ttl_ns / NS_PER_MS;
 		tell_lo(config, packet, &finding);
 	}

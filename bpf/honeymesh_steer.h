@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0 */
-/* tc ingress: connections to closed ports that are traps go to the trap's listener. Nothing is tracked, so nothing can be stale: the
- * kernel's socket tables are asked for each packet that could open a connection, and no other packet is touched.
+/* tc ingress: connections to closed ports that are traps go to the trap's listener, datagrams to its UDP socket. Nothing is tracked, so nothing can be stale: the
+ * kernel's socket tables are asked for each packet that could open a session, and no other packet is touched.
  * docs/packet-path.md, 11. */
 #ifndef HONEYMESH_STEER_H
 #define HONEYMESH_STEER_H
@@ -9,7 +9,7 @@
 
 #include "honeymesh_parse.h"
 #include "honeymesh_bans.h"
-#include "honeymesh_ports.h"
+#include "honeymesh_traps.h"
 
 /* Ethernet, IPv6, TCP with options; what lies in an skb's pages is brought into reach up to here. */
 #define LINEAR_BYTES (14 + 40 + 60)
@@ -27,72 +27,69 @@ static __always_inline struct hm_frame frame_of(struct __sk_buff *context)
 	return frame;
 }
 
-static __always_inline bool is_trap_port(__u16 port)
+static __always_inline void steer_tcp(struct __sk_buff *context, const struct hm_frame *frame, const struct hm_config *config, struct hm_packet *packet)
 {
-	__u32 word = port >> 6;
-	const __u64 *bits = bpf_map_lookup_elem(&trap_ports, &word);
+	bool opens = is_syn(frame->tcp_flags);
+	struct bpf_sock *listener;
+	__u32 key = frame->ipv6;
 
-	return bits && *bits >> (port & 63) & 1;
+	if ((!opens && !is_ack(frame->tcp_flags)) || !is_tcp_trap_port(config, packet->port) || !is_own(config, frame, &packet->destination))
+		return;
+	if (!is_trap_alive(config, packet) || is_tcp_open(frame, config, packet, false))
+		return;
+	listener = bpf_map_lookup_elem(&trap_listener, &key);
+	if (!listener)
+		return;
+	if ((opens || brings_cookie(frame, listener)) && !bpf_sk_assign(context, listener, 0))
+		bump(HM_COUNT_STEERED);
+	bpf_sk_release(listener);
 }
 
-/* A trap process that died or hangs is a closed port, not a connection that nobody answers. */
-static __always_inline bool is_trap_alive(const struct hm_config *config, struct hm_packet *packet)
+/* The traps' one socket learns the port that was asked from the datagram itself: nothing is noted. */
+static __always_inline void steer_udp(struct __sk_buff *context, const struct hm_frame *frame, const struct hm_config *config, struct hm_packet *packet)
 {
-	__u32 key = 0;
-	const __u64 *beat = bpf_map_lookup_elem(&heartbeat, &key);
+	__u16 asked = packet->port;
+	struct bpf_sock *socket;
+	bool is_real = false;
 
-	return beat && *beat && *beat + config->heartbeat_ttl_ns > clock(packet);
-}
-
-/* The listener's SYN queue overflowed and this ACK brings back one of its cookies. */
-static __always_inline bool brings_cookie(const struct hm_frame *frame, struct bpf_sock *listener)
-{
-	struct tcphdr *tcp = frame->l4;
-
-	if ((void *)(tcp + 1) > frame->end)
-		return false;
-	if (frame->ipv6) {
-		if (frame->l3 + sizeof(struct ipv6hdr) > frame->end)
-			return false;
-		return !bpf_tcp_check_syncookie(listener, frame->l3, sizeof(struct ipv6hdr), tcp, sizeof(*tcp));
+	if (!may_steer_udp(frame, config, packet) || !is_own(config, frame, &packet->destination) || !is_trap_alive(config, packet))
+		return;
+	socket = find_udp(frame, packet);
+	if (socket) {
+		is_real = socket->src_port != config->trap_udp_port;
+		bpf_sk_release(socket);
 	}
-	if (frame->l3 + sizeof(struct iphdr) > frame->end)
-		return false;
-	return !bpf_tcp_check_syncookie(listener, frame->l3, sizeof(struct iphdr), tcp, sizeof(*tcp));
+	if (is_real)
+		return;
+	packet->port = config->trap_udp_port;
+	socket = find_udp(frame, packet);
+	packet->port = asked;
+	if (!socket)
+		return;
+	if (is_of_traps(config, socket) && !bpf_sk_assign(context, socket, 0))
+		bump(HM_COUNT_STEERED_UDP);
+	bpf_sk_release(socket);
 }
 
 static __always_inline void steer(struct __sk_buff *context)
 {
 	const struct hm_config *config = the_config();
-	struct bpf_sock *listener;
 	struct hm_packet packet;
 	struct hm_frame frame;
-	__u32 key;
-	bool is_syn;
 
-	if (unlikely(!config || !config->trap_port))
+	if (unlikely(!config || (!config->trap_port && !config->trap_udp_port)))
 		return;
 	frame = frame_of(context);
 	packet.now = 0;
 	if (parse_l3(&frame) != HM_UNDECIDED || measure(&frame) != HM_UNDECIDED)
 		return;
 	describe(&frame, &packet);
-	if (parse_l4(&frame, &packet) != HM_UNDECIDED)
+	if (parse_l4(&frame, &packet) != HM_UNDECIDED || frame.first_fragment)
 		return;
-	if (frame.protocol != IPPROTO_TCP || frame.first_fragment || frame.tcp_flags & (TCP_RST | TCP_FIN))
-		return;
-	is_syn = frame.tcp_flags & TCP_SYN;
-	if (is_syn == !!(frame.tcp_flags & TCP_ACK) || !is_trap_port(packet.port) || !is_own(config, &frame, &packet.destination))
-		return;
-	if (!is_trap_alive(config, &packet) || is_tcp_open(&frame, config, &packet, false))
-		return;
-	key = frame.ipv6;
-	listener = bpf_map_lookup_elem(&trap_listener, &key);
-	if (!listener)
-		return;
-	if ((is_syn || brings_cookie(&frame, listener)) && !bpf_sk_assign(context, listener, 0))
-		bump(HM_COUNT_STEERED);
-	bpf_sk_release(listener);
+	if (frame.protocol == IPPROTO_TCP)
+		steer_tcp(context, &frame, config, &packet);
+	else if (frame.protocol == IPPROTO_UDP)
+		steer_udp(context, &frame, config, &packet);
 }
 
 #endif

@@ -15,7 +15,7 @@ struct hm_ban {
 	__u64 drops;
 	__u32 reasons;
 	__u8 tier;
-	__u8 flags; /* none yet; written 0 */
+	__u8 flags; /* enum hm_ban_flag */
 	__u16 pad;
 };
 _Static_assert(sizeof(struct hm_ban) == 24, "hm_ban");
@@ -77,6 +77,14 @@ struct hm_flow {
 };
 _Static_assert(sizeof(struct hm_flow) == 24, "hm_flow");
 
+/* Key of udp_replies; the value is the port that was asked, host order. */
+struct hm_udp_peer {
+	__u8 remote[16]; /* IPv4 as ::ffff:a.b.c.d */
+	__u16 remote_port; /* host order */
+	__u16 pad;
+};
+_Static_assert(sizeof(struct hm_udp_peer) == 20, "hm_udp_peer");
+
 /* One record of events_hi and events_lo. */
 struct hm_event {
 	__u64 at_ns; /* CLOCK_MONOTONIC (coarse) */
@@ -124,7 +132,8 @@ struct hm_config {
 	__u16 ephemeral_high;
 	__u16 layout_version;
 	__be32 own4[HM_OWN4]; /* the first IPv4 addresses of own, for a quick look; 0: unused */
-	__u32 pad;
+	__u16 trap_udp_port; /* host order; 0: no trap takes datagrams */
+	__u16 pad;
 };
 _Static_assert(sizeof(struct hm_config) == 152, "hm_config");
 

@@ -205,7 +205,7 @@ static __always_inline int replace_oldest(struct hm_tracker *tracker, __u64 word
 __noinline __u32 judge_new_port(const struct hm_config *config, struct hm_packet *packet, struct hm_tracker *tracker, __u32 probe, __u32 otherwise_and_outcome)
 {
 	__u32 otherwise = otherwise_and_outcome & 0xff, ports;
-	int outcome = otherwise_and_outcome >> 8;
+	int outcome = otherwise_and_outcome >> 8, made;
 	struct hm_finding finding = {};
 	bool fast_crossed, slow_crossed;
 	__u64 ttl_ns = 0, at_ms;
@@ -235,14 +235,17 @@ __noinline __u32 judge_new_port(const struct hm_config *config, struct hm_packet
 		}
 		return otherwise;
 	}
-	finding.verdict = is_proven(config, packet) ? HM_DROP_POLICED : HM_DROP_SCAN;
+	finding.verdict = packet->confined ? otherwise : is_proven(config, packet) ? HM_DROP_POLICED : HM_DROP_SCAN;
 	tell_lo(config, packet, &finding);
 	finding.kind = HM_EVENT_SCAN;
 	if (fast_crossed)
 		finding.reasons = reasons_of(ports >> TALLY_FAST_PROBES_SHIFT);
 	else
 		finding.reasons = reasons_of(ports >> TALLY_SLOW_PROBES_SHIFT) | HM_REASON_SLOW_SCAN;
-	if (make_shun(config, packet, shun_kind_of(probe), finding.reasons, &ttl_ns)) {
+	made = make_shun(config, packet, shun_kind_of(probe), finding.reasons, &ttl_ns);
+	if (made == SHUN_NEW_BUT_FULL)
+		say_full(config, packet);
+	if (made != SHUN_OLD) {
 		finding.shun_ms = ttl_ns / NS_PER_MS;
 		tell_lo(config, packet, &finding);
 	}

@@ -5,7 +5,7 @@ import { modeNumber, type Tier, tierNumber, tierOf } from '@honeymesh/intel/evid
 import { type Reason, reasonMask, reasonsOf } from '@honeymesh/intel/reasons';
 import type { UnixMs } from '@honeymesh/intel/time';
 import type { KernelClock } from './clock.ts';
-import { BANKS, CONFIG_FLAG, COUNTER_ROWS, EVENT_KINDS, LAYOUT_VERSION, LAYOUTS, OWN4, PROBES, RULE_ACTION, SHUN_KINDS, SLOTS } from './layouts.ts';
+import { BAN_FLAG, BANKS, CONFIG_FLAG, COUNTER_ROWS, EVENT_KINDS, LAYOUT_VERSION, LAYOUTS, OWN4, PROBES, RULE_ACTION, SHUN_KINDS, SLOTS } from './layouts.ts';
 import type { KernelConfig, KernelEvent, KernelEventKind, KernelShun, KernelStats, TrackedPort, VerdictCount } from './port.ts';
 import { COUNTERS, type Counter, VERDICTS, type Verdict } from './verdicts.ts';
 
@@ -22,6 +22,10 @@ export interface HeldState extends Hold {
   readonly droppedPackets: number;
 }
 
+export interface BanHold extends Hold {
+  readonly confined?: boolean;
+}
+
 const BAN = LAYOUTS.hm_ban.fields;
 const RULE = LAYOUTS.hm_rule.fields;
 const SHUN = LAYOUTS.hm_shun.fields;
@@ -30,23 +34,26 @@ const EVENT = LAYOUTS.hm_event.fields;
 const CONFIG = LAYOUTS.hm_config.fields;
 
 /** `drops` carries the counter of an entry that is replaced. */
-export function encodeBan(ban: Hold, clock: KernelClock, drops = 0): Uint8Array {
+export function encodeBan(ban: BanHold, clock: KernelClock, drops = 0): Uint8Array {
   const bytes = new Uint8Array(LAYOUTS.hm_ban.size);
   const view = viewOf(bytes);
   view.setBigUint64(BAN.expires_ns[0], ban.expiresAt === null ? 0n : clock.toNs(ban.expiresAt), true);
   view.setBigUint64(BAN.drops[0], BigInt(drops), true);
   view.setUint32(BAN.reasons[0], reasonMask(ban.reasons), true);
   view.setUint8(BAN.tier[0], tierNumber(ban.tier));
+  view.setUint8(BAN.flags[0], ban.confined === true ? BAN_FLAG.confined : 0);
   return bytes;
 }
 
-export function decodeBan(bytes: Uint8Array, clock: KernelClock): HeldState {
+/** `confined` is there only where it is true. */
+export function decodeBan(bytes: Uint8Array, clock: KernelClock): HeldState & BanHold {
   const view = viewOf(bytes);
   const expiresNs = view.getBigUint64(BAN.expires_ns[0], true);
   return {
     tier: tierOf(view.getUint8(BAN.tier[0])) ?? 'E0',
     reasons: reasonsOf(view.getUint32(BAN.reasons[0], true)),
     expiresAt: expiresNs === 0n ? null : clock.toUnixMs(expiresNs),
+    ...((view.getUint8(BAN.flags[0]) & BAN_FLAG.confined) !== 0 ? { confined: true } : {}),
     droppedPackets: Number(view.getBigUint64(BAN.drops[0], true)),
   };
 }
@@ -182,6 +189,7 @@ export function writeConfig(entry: Uint8Array, config: KernelConfig): void {
   view.setUint32(CONFIG.events_per_second[0], config.eventsPerSecond, true);
   view.setUint32(CONFIG.trap_mark[0], config.trapMark, true);
   view.setUint16(CONFIG.trap_port[0], config.trapPort, true);
+  view.setUint16(CONFIG.trap_udp_port[0], config.trapUdpPort, true);
   view.setUint16(CONFIG.ephemeral_low[0], config.ephemeralPorts[0], true);
   view.setUint16(CONFIG.ephemeral_high[0], config.ephemeralPorts[1], true);
   setFlag(entry, CONFIG_FLAG.egressDrop, config.egressDrop);

@@ -4,17 +4,17 @@ import { HoneyMeshError } from '../errors.ts';
 import type { KernelClock } from './clock.ts';
 import { writeOwn4 } from './codecs.ts';
 import type { ConfigEntry } from './config-entry.ts';
-import { SERVED_ALWAYS, SERVED_UDP } from './layouts.ts';
+import { SERVED_ALWAYS, SERVED_UDP, TRAP_WORDS } from './layouts.ts';
 import { indexKey, joined, type KernelMap, readWord, word } from './maps.ts';
 import { ERRNO, kernelError } from './native.ts';
-import type { ServedPorts } from './port.ts';
+import type { ServedPorts, TrapPorts } from './port.ts';
 
-const TRAP_WORDS = 1024;
+const EVERY_PORT = Array.from({ length: 65_535 }, (_, at) => at + 1);
 
 export interface HostMaps {
   setOwnAddresses(addresses: readonly Address[]): void;
   setServedPorts(always: ServedPorts, now: ServedPorts): void;
-  setTrapPorts(ports: readonly number[]): void;
+  setTrapPorts(ports: TrapPorts): void;
 }
 
 export function hostOnMaps(maps: Readonly<Record<'own' | 'served' | 'trap_ports', KernelMap>>, config: ConfigEntry, clock: KernelClock): HostMaps {
@@ -75,11 +75,21 @@ export function hostOnMaps(maps: Readonly<Record<'own' | 'served' | 'trap_ports'
       always = wanted;
     },
     setTrapPorts(ports) {
-      const words = new BigUint64Array(TRAP_WORDS);
-      for (const port of ports) words[port >> 6] = (words[port >> 6] ?? 0n) | (1n << BigInt(port & 63));
-      const keys = Array.from(words, (_, at) => indexKey(at));
-      const failed = maps.trap_ports.putMany(joined(keys, 4), joined(Array.from(words, word), 8)).find(result => result !== 0);
+      const keys = Array.from({ length: TRAP_WORDS }, (_, at) => indexKey(at));
+      const failed = maps.trap_ports.putMany(joined(keys, 4), trapBits(ports)).find(result => result !== 0);
       if (failed !== undefined) throw kernelError('HM_MAP', 'noting the trap ports', failed);
     },
   };
+}
+
+/** The values of `trap_ports` one after the other: a bit for each port, TCP and then UDP. Port 0, which nobody can ask for, is never one of them. */
+function trapBits({ tcp, udp }: TrapPorts): Uint8Array {
+  const bits = new Uint8Array(TRAP_WORDS * 8);
+  for (const [from, ports] of [[0, tcp] as const, [bits.length / 2, udp] as const]) {
+    for (const port of ports === 'all' ? EVERY_PORT : ports) {
+      const at = from + (port >> 3);
+      if (port !== 0) bits[at] = (bits[at] ?? 0) | (1 << (port & 7));
+    }
+  }
+  return bits;
 }

@@ -3,7 +3,7 @@
  * the object's BTF. All hosts that we run on are little-endian.
  */
 
-export const LAYOUT_VERSION = 1;
+export const LAYOUT_VERSION = 2;
 
 export const SLOTS = 32;
 export const WINDOWS = 4;
@@ -13,8 +13,10 @@ export const BAN_HINT_BITS = 18;
 export const OWN4 = 4;
 export const BANKS = ['enforced', 'would', 'paused'] as const;
 /** Rows that `stats` has room for after the verdicts. */
-export const COUNTER_ROWS = 8;
+export const COUNTER_ROWS = 16;
 
+/** hm_ban.flags */
+export const BAN_FLAG = { confined: 1 } as const;
 export const RULE_ACTION = { deny: 0, allow: 1 } as const;
 export const SHUN_KINDS = ['tcp', 'udp', 'echo'] as const; // by bit
 export const PROBES = ['syn', 'flag', 'malformed', 'udp'] as const; // by number
@@ -22,6 +24,8 @@ export const EVENT_KINDS = { touch: 1, suspect: 2, scan: 3, flood: 4, 'ban-hit':
 export const CONFIG_FLAG = { hasBan6x: 1, hasPfx6: 2, hasWatch: 4, egressDrop: 8, hasBanHint: 16 } as const;
 
 export const SERVED_UDP = 65_536;
+/** Words of `trap_ports`; those of UDP are the upper half. */
+export const TRAP_WORDS = 2_048;
 export const SERVED_ALWAYS = 0xffff_ffff_ffff_ffffn;
 
 type Field = readonly [offset: number, size: number];
@@ -48,6 +52,7 @@ export const LAYOUTS = {
     fields: { expires_ns: [0, 8], drops: [8, 8], reasons: [16, 4], repeats: [20, 2], kinds: [22, 1], pad: [23, 1] },
   },
   hm_flow: { size: 24, fields: { remote: [0, 16], remote_port: [16, 2], local_port: [18, 2], protocol: [20, 1], pad: [21, 3] } },
+  hm_udp_peer: { size: 20, fields: { remote: [0, 16], remote_port: [16, 2], pad: [18, 2] } },
   hm_event: {
     size: 64,
     fields: {
@@ -96,7 +101,8 @@ export const LAYOUTS = {
       ephemeral_high: [128, 2],
       layout_version: [130, 2],
       own4: [132, 4 * OWN4],
-      pad: [148, 4],
+      trap_udp_port: [148, 2],
+      pad: [150, 2],
     },
   },
   hm_guard: {
@@ -123,6 +129,7 @@ export const MAPS = {
   proven: { keySize: 8, valueSize: 8 },
   flows_out: { keySize: LAYOUTS.hm_flow.size, valueSize: 8 },
   trap_ports: { keySize: 4, valueSize: 8 },
+  udp_replies: { keySize: LAYOUTS.hm_udp_peer.size, valueSize: 2 },
   trap_listener: { keySize: 4, valueSize: 8 },
   heartbeat: { keySize: 4, valueSize: 8 },
   config: { keySize: 4, valueSize: LAYOUTS.hm_config.size },

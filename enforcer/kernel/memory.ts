@@ -17,6 +17,7 @@ import type {
   KernelStats,
   ServedPorts,
   TrackedPort,
+  TrapPorts,
   WriteOutcome,
 } from './port.ts';
 import { resolveRules, ruleOn } from './rules.ts';
@@ -48,7 +49,7 @@ export interface MemoryKernel extends Kernel {
     readonly pausedUntil: UnixMs | null;
     readonly own: readonly Address[];
     readonly served: { readonly always: ServedPorts; readonly now: ServedPorts };
-    readonly trapPorts: readonly number[];
+    readonly trapPorts: TrapPorts;
   };
 }
 
@@ -78,7 +79,7 @@ export function createMemoryKernel({ capacity = PLENTY }: { readonly capacity?: 
     pausedUntil: null,
     own: [],
     served: { always: NO_PORTS, now: NO_PORTS },
-    trapPorts: [],
+    trapPorts: { tcp: [], udp: [] },
   };
 
   const roomOf = (target: Prefix): BanRoom => (familyOf(target) === 4 ? 'ipv4' : isHostPrefix(target) ? 'ipv6Exact' : 'ipv6');
@@ -87,12 +88,12 @@ export function createMemoryKernel({ capacity = PLENTY }: { readonly capacity?: 
   const stillProven = (at: UnixMs): boolean => at + (written.config?.provenMs ?? 0) > now();
 
   const putBan = (ban: KernelBan): WriteOutcome => {
-    const { target, tier, reasons, expiresAt } = ban;
+    const { target, tier, reasons, expiresAt, confined } = ban;
     if (refusing || !isByAddress(target)) return { target, enforced: false, why: 'refused' };
     const room = roomOf(target);
     if (!bans.has(target) && held[room] >= capacity[room]) return { target, enforced: false, why: 'full' };
     if (!bans.has(target)) held[room]++;
-    bans.set(target, { target, tier, reasons, expiresAt, droppedPackets: bans.get(target)?.droppedPackets ?? 0 });
+    bans.set(target, { target, tier, reasons, expiresAt, ...(confined ? { confined } : {}), droppedPackets: bans.get(target)?.droppedPackets ?? 0 });
     return { target, enforced: true };
   };
 

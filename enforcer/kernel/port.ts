@@ -15,6 +15,8 @@ export interface KernelBan {
   readonly tier: Tier;
   readonly reasons: readonly Reason[];
   readonly expiresAt: UnixMs | null;
+  /** Only what leads to a trap passes (HM_BAN_CONFINED). Never in a rule. */
+  readonly confined?: boolean;
 }
 
 /** A ban as the kernel says it is. */
@@ -63,6 +65,8 @@ export interface KernelConfig {
   readonly egressDrop: boolean;
   readonly trapPort: number;
   readonly trapMark: number;
+  /** The local port of the trap's UDP sockets; 0: none. */
+  readonly trapUdpPort: number;
   readonly ephemeralPorts: readonly [low: number, high: number];
 }
 
@@ -120,6 +124,12 @@ export interface ServedPorts {
   readonly udp: readonly number[];
 }
 
+/** `all`: every port. */
+export interface TrapPorts {
+  readonly tcp: readonly number[] | 'all';
+  readonly udp: readonly number[] | 'all';
+}
+
 export interface Kernel {
   /** Adds or replaces bans by address, each read back. `full`: the map has no room, the ledger must choose. */
   putBans(bans: readonly KernelBan[]): readonly WriteOutcome[];
@@ -150,7 +160,8 @@ export interface Kernel {
   setOwnAddresses(addresses: readonly Address[]): void;
   /** `always` are served for good, `now` were seen with a listener just now; replaces the former `always`. */
   setServedPorts(always: ServedPorts, now: ServedPorts): void;
-  setTrapPorts(ports: readonly number[]): void;
+  /** Closed ports that lead to traps. */
+  setTrapPorts(ports: TrapPorts): void;
   stats(): KernelStats;
   /** Batches of decoded events, in order within each ring, until the signal aborts. */
   readEvents(onBatch: (events: readonly KernelEvent[]) => void, signal: AbortSignal): void;

@@ -14,9 +14,20 @@ export const VERDICTS = [
   'drop-lockdown',
   'drop-udp-excess',
   'drop-egress',
+  'drop-confined',
 ] as const;
 export type Verdict = (typeof VERDICTS)[number];
 
 /** Counters behind the verdicts (enum hm_counter). */
-export const COUNTERS = ['shun-full', 'events-limited', 'events-lost', 'new-sources', 'guarded', 'steered', 'tracker-full'] as const;
+export const COUNTERS = [
+  'shun-full',
+  'events-limited',
+  'events-lost',
+  'new-sources',
+  'guarded',
+  'steered',
+  'tracker-full',
+  'steered-udp',
+  'replies-lost',
+] as const;
 export type Counter = (typeof COUNTERS)[number];

@@ -4,7 +4,7 @@ import type { UnixMs } from '@honeymesh/intel/time';
 import { kernelConfigOf } from '../config/policies.ts';
 import type { Config } from '../config/schema.ts';
 import { type MachineFacts, machineAllows, readListening } from '../health/machine.ts';
-import type { Kernel, KernelRule, ServedPorts } from '../kernel/port.ts';
+import type { Kernel, KernelRule, ServedPorts, TrapPorts } from '../kernel/port.ts';
 import type { TrapListeners } from './messages.ts';
 import { mergePorts } from './published-ports.ts';
 
@@ -15,20 +15,23 @@ export interface PrimeFacts {
   /** Ports that DNAT and the like serve. */
   readonly forwarded: ServedPorts;
   readonly listeners: TrapListeners | null;
+  /** Which closed ports are traps, `typical` worked out; of no account without listeners. */
+  readonly trapPorts: TrapPorts;
 }
 
 /** Ports that are served for good: by the configuration's word, or forwarded. */
 export const servedAlways = (config: Config, forwarded: ServedPorts): ServedPorts => mergePorts([config.services.served, forwarded]);
 
 /** Writes it all. Returns who is allowed by itself, for the summary. */
-export function primeKernel(kernel: Kernel, { config, machine, sessions, forwarded, listeners }: PrimeFacts, now: UnixMs): readonly AllowEntry[] {
-  kernel.setConfig(kernelConfigOf(config, { trapPort: listeners?.port ?? 0, trapMark: listeners?.mark ?? 0, ephemeralPorts: machine.ephemeralPorts }));
+export function primeKernel(kernel: Kernel, { config, machine, sessions, forwarded, listeners, trapPorts }: PrimeFacts, now: UnixMs): readonly AllowEntry[] {
+  const { port = 0, mark = 0, udpPort = 0 } = listeners ?? {};
+  kernel.setConfig(kernelConfigOf(config, { trapPort: port, trapMark: mark, trapUdpPort: udpPort, ephemeralPorts: machine.ephemeralPorts }));
   kernel.setOwnAddresses(machine.own);
   const allowed = [...machineAllows(machine, now), ...sessions];
   kernel.setRules(withAllowed(kernel.listRules(), [...config.allow, ...allowed.map(entry => entry.target)]));
-  const listening = readListening(listeners?.port ?? 0);
+  const listening = readListening(port);
   kernel.setServedPorts(servedAlways(config, forwarded), listening.served);
-  kernel.setTrapPorts(listeners === null ? [] : config.traps.ports);
+  kernel.setTrapPorts(listeners === null ? { tcp: [], udp: [] } : trapPorts);
   kernel.prove(listening.peers); // proven, not allowed: else one idle connection would beat every ban
   return allowed;
 }

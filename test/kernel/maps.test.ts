@@ -206,10 +206,20 @@ describe('on the real maps', () => {
     const again = createKernelOnMaps(maps, { now: () => unixMs(Date.now()) });
     again.setServedPorts({ tcp: [], udp: [] }, { tcp: [], udp: [] });
     expect(served(443)).toBe(0n);
-    kernel.setTrapPorts([22, 3306, 65_535]);
-    kernel.setTrapPorts([22, 23]);
-    const words = [...maps.trap_ports.entries()].map(([, value]) => readWord(value));
-    expect(words.map((bits, at) => [at, bits]).filter(([, bits]) => bits !== 0n)).toEqual([[0, (1n << 22n) | (1n << 23n)]]);
+    kernel.setTrapPorts({ tcp: [22, 3306, 65_535], udp: [9] });
+    kernel.setTrapPorts({ tcp: [22, 23], udp: [161, 65_535] });
+    const words = () => [...maps.trap_ports.entries()].map(([, value]) => readWord(value));
+    expect(words().flatMap((bits, at) => (bits === 0n ? [] : [[at, bits]]))).toEqual([
+      [0, (1n << 22n) | (1n << 23n)],
+      [1024 + 2, 1n << (161n - 128n)],
+      [1024 + 1023, 1n << 63n],
+    ]);
+    kernel.setTrapPorts({ tcp: 'all', udp: 'all' });
+    const every = words();
+    expect([every.length, every[0], every[1024]], 'all but port 0').toEqual([2048, 2n ** 64n - 2n, 2n ** 64n - 2n]);
+    expect(every.filter(bits => bits === 2n ** 64n - 1n)).toHaveLength(2046);
+    kernel.setTrapPorts({ tcp: [0], udp: [] });
+    expect(words().every(bits => bits === 0n)).toBe(true);
   });
 
   test('an own address is judged, by the quick look or by the map, until it is none', () => {

@@ -39,6 +39,7 @@ export interface HostState {
 
 const TRAP_PORT = 7_000;
 const TRAP_MARK = 0x68_6d;
+const TRAP_UDP_PORT = 7_001;
 const TRAPPED = [23, 2_323, 31_337, 65_000];
 const SERVED = 80;
 const STEERED_ROW = VERDICTS.length * 3 + 5;
@@ -75,6 +76,7 @@ let config: KernelConfig = {
   egressDrop: true,
   trapPort: TRAP_PORT,
   trapMark: TRAP_MARK,
+  trapUdpPort: TRAP_UDP_PORT,
   ephemeralPorts: [32_768, 60_999],
 };
 

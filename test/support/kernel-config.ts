@@ -23,5 +23,6 @@ export const TEST_CONFIG: KernelConfig = {
   egressDrop: true,
   trapPort: 7_000,
   trapMark: 0x484d,
+  trapUdpPort: 7_001,
   ephemeralPorts: [32_768, 60_999],
 };

@@ -69,7 +69,7 @@ async function exercise(pinDirectory: string, probe: readonly string[] | undefin
     ];
     kernel.prove(['192.0.2.5' as never]);
     kernel.setServedPorts({ tcp: [443], udp: [] }, { tcp: [], udp: [] });
-    kernel.setTrapPorts([22, 23]);
+    kernel.setTrapPorts({ tcp: [22, 23], udp: [161] });
     kernel.pause(null);
     const swept = kernel.sweep(now());
     const event = probe === undefined ? null : await firstEvent(kernel, probe, stop.signal);

@@ -21,8 +21,10 @@ export type L4Outcome =
   | { readonly what: 'pass' }
   /** A first fragment whose TCP header is not whole, but whose ports are there. */
   | { readonly what: 'tiny-fragment'; readonly fromPort: number; readonly toPort: number }
-  | { readonly what: 'tcp'; readonly fromPort: number; readonly toPort: number; readonly flags: number }
-  | { readonly what: 'udp'; readonly fromPort: number; readonly toPort: number }
+  | { readonly what: 'tcp'; readonly fromPort: number; readonly toPort: number; readonly firstFragment: boolean; readonly flags: number }
+  | { readonly what: 'udp'; readonly fromPort: number; readonly toPort: number; readonly firstFragment: boolean }
+  /** Neighbour solicitation or advertisement, whole. */
+  | { readonly what: 'discovery' }
   | { readonly what: 'echo' };
 
 const NOT_IP = { what: 'not-ip' } as const;
@@ -105,13 +107,14 @@ function afterIpv6(frame: Uint8Array, l3: L3): L4Outcome {
 
 function segmentAt(frame: Uint8Array, l3: L3, at: number, protocol: number, firstFragment: boolean): L4Outcome {
   const left = l3.limit - at;
-  const ports = () => ({ fromPort: u16(frame, at), toPort: u16(frame, at + 2) });
+  const ports = () => ({ fromPort: u16(frame, at), toPort: u16(frame, at + 2), firstFragment });
   if (protocol === 6) {
     const words = left >= 20 ? u8(frame, at + 12) >> 4 : 0;
     if (left >= 20 && words >= 5 && words * 4 <= left) return { what: 'tcp', ...ports(), flags: u8(frame, at + 13) & 63 };
-    return firstFragment && left >= 4 ? { what: 'tiny-fragment', ...ports() } : MALFORMED;
+    return firstFragment && left >= 4 ? { what: 'tiny-fragment', fromPort: u16(frame, at), toPort: u16(frame, at + 2) } : MALFORMED;
   }
   if (protocol === 17) return left >= 8 ? { what: 'udp', ...ports() } : MALFORMED;
   const echoType = l3.family === 4 && protocol === 1 ? 8 : l3.family === 6 && protocol === 58 ? 128 : undefined;
+  if (l3.family === 6 && protocol === 58 && !firstFragment && left >= 8 && [135, 136].includes(u8(frame, at))) return { what: 'discovery' };
   return echoType !== undefined && left >= 8 && u8(frame, at) === echoType ? { what: 'echo' } : PASS;
 }

@@ -2,6 +2,7 @@
 import type { Flaw } from './compare.ts';
 import { dissectL3 } from './dissect.ts';
 import type { Judgement } from './oracle.ts';
+import { TRAP_MARK } from './real-sockets.ts';
 import type { Scenario, Settings } from './scenario.ts';
 
 const set = (change: (settings: Settings) => Partial<Settings>): Flaw => ({
@@ -18,6 +19,11 @@ export const FLAWS: Readonly<Record<string, Flaw>> = {
   'the trap is a service': set(() => ({ trapPort: 0 })),
   'no look at watch': set(() => ({ hasWatch: false })),
   'a ban over ALLOW': where(({ verdict }) => verdict === 'pass-allowed', { verdict: 'drop-ban' }),
+  'confined is banned': { scenario: scenario => ({ ...scenario, bans: scenario.bans.map(ban => ({ ...ban, confined: false })) }) },
+  'dead traps': { scenario: scenario => ({ ...scenario, heartbeatNs: null }) },
+  'a trap is known by its port, not by its mark': set(({ trapMark }) => ({ trapMark: trapMark === 0 ? 0 : TRAP_MARK })),
+  'no traps over UDP': set(() => ({ trapUdpPort: 0 })),
+  'no opening of a confined source is told': where(({ verdict, events }) => verdict === 'pass' && events.some(({ kind }) => kind === 'scan'), { events: [] }),
   'an expired rule falls back to a wider one': {
     scenario: scenario => ({ ...scenario, rules: scenario.rules.filter(({ expiresNs }) => expiresNs === null || expiresNs > 0n) }),
   },

@@ -2,6 +2,7 @@
  * The kernel's own program under BPF_PROG_TEST_RUN, in the same terms as the oracle: a scenario in, then frame by frame the verdict as
  * the statistics counted it, the events, and what the maps hold afterwards. Loads an object of its own, pins and attaches nothing.
  */
+import { COUNTER_ROWS } from '#enforcer/kernel/layouts.ts';
 import { addon, mustBe, mustHave, testRun, XDP_HAS_FRAGS } from '#enforcer/kernel/native.ts';
 import { VERDICTS } from '#enforcer/kernel/verdicts.ts';
 import { PARTS } from '#enforcer/launch/parts.ts';
@@ -38,7 +39,7 @@ const XDP_DROP = 1;
 const XDP_PASS = 2;
 const RECORDS = 8_192;
 const CLEARED = ['ban4', 'ban6', 'ban6x', 'pfx4', 'pfx6', 'own', 'trackers', 'watch', 'shuns', 'proven', 'flows_out'] as const;
-const ZEROED = ['hint', 'ban4_hint', 'served'] as const;
+const ZEROED = ['hint', 'ban4_hint', 'served', 'trap_ports'] as const;
 /** The room in `shuns` here: a test fills it. */
 export const SHUN_ROOM = 512;
 /** Small maps are emptied faster; none of the random scenarios comes near them. */
@@ -84,7 +85,7 @@ export function createKernelSide(listening: readonly number[], objectPath: strin
     'the ring buffers',
   );
   const rowBytes = 16 * native.possibleCpus();
-  const counted = new Array<bigint>(BANKS.length * VERDICTS.length + 8).fill(0n);
+  const counted = new Array<bigint>(BANKS.length * VERDICTS.length + COUNTER_ROWS).fill(0n);
   let written = new Map<string, Set<number>>();
   let startNs = 0n;
   let slowWindowNs = 0n;
@@ -112,6 +113,7 @@ export function createKernelSide(listening: readonly number[], objectPath: strin
       ['served', new Set(listening.flatMap(port => [port, 65_536 + port]))],
       ['hint', new Set()],
       ['ban4_hint', new Set()],
+      ['trap_ports', new Set()],
     ]);
     put('guard', key32(0), new Uint8Array(sizeOf('guard').valueSize));
     native.mapUpdate(fd('budget'), key32(0), new Uint8Array(8 * native.possibleCpus()), 0);

@@ -75,12 +75,12 @@ export function encode(scenario: Scenario, startNs: bigint, layouts: Layouts): R
   const add = (map: string, key: Uint8Array, value: Uint8Array): void => void (rows.get(map) ?? rows.set(map, []).get(map))?.push({ key, value });
 
   const banHints = new Map<number, bigint>();
-  for (const { target, expiresNs, drops = 0n } of scenario.bans) {
+  for (const { target, expiresNs, drops = 0n, confined = false } of scenario.bans) {
     const [address = '', length] = target.split('/');
     const digits = hexOf(address);
     const map = digits.length === 8 ? 'ban4' : length === '64' ? 'ban6' : 'ban6x';
     if (map === 'ban4') noteBit(banHints, banBit(bytes(digits)));
-    add(map, bytes(map === 'ban6' ? digits.slice(0, 16) : digits), struct(layouts.hm_ban, { expires_ns: at(expiresNs), drops }));
+    add(map, bytes(map === 'ban6' ? digits.slice(0, 16) : digits), struct(layouts.hm_ban, { expires_ns: at(expiresNs), drops, flags: confined ? 1 : 0 }));
   }
   for (const [index, mask] of banHints) add('ban4_hint', key32(index), word(mask));
   for (const { prefix, action, expiresNs } of scenario.rules) {
@@ -124,6 +124,10 @@ export function encode(scenario: Scenario, startNs: bigint, layouts: Layouts): R
     key.set(bytes(wide(hexOf(remote))), field(layouts.hm_flow, 'remote').offset);
     add('flows_out', key, word(startNs + atNs));
   }
+  const traps = new Map<number, bigint>();
+  for (const { transport, port } of scenario.trapPorts) noteBit(traps, port + (transport === 'udp' ? UDP_SERVED : 0));
+  for (const [index, mask] of traps) add('trap_ports', key32(index), word(mask));
+  add('heartbeat', key32(0), word(at(scenario.heartbeatNs)));
   const config = encodeSettings(scenario.settings, at(scenario.settings.pausedUntilNs), layouts.hm_config);
   // One address for the quick look; a second is found in the map only.
   for (const address of scenario.own.filter(own => hexOf(own).length === 8).slice(0, 1))
@@ -162,9 +166,12 @@ function encodeSettings(settings: Settings, pausedUntilNs: bigint, layout: Layou
     new_sources_per_second: settings.newSourcesPerSecond,
     events_per_second: settings.eventsPerSecond,
     trap_port: settings.trapPort,
+    trap_udp_port: settings.trapUdpPort,
+    trap_mark: settings.trapMark,
+    heartbeat_ttl_ns: settings.heartbeatTtlNs,
     ephemeral_low: settings.ephemeralLow,
     ephemeral_high: settings.ephemeralHigh,
-    layout_version: 1,
+    layout_version: 2,
   });
 }
 

@@ -5,6 +5,7 @@ import type { KernelReason, Probe, Scenario, Settings, ShunKind, Sockets, Window
 export interface Ban {
   readonly expiresNs: bigint | null;
   drops: bigint;
+  readonly confined: boolean;
 }
 
 export interface Rule {
@@ -58,6 +59,9 @@ export interface Model {
   readonly proven: Map<bigint, bigint>;
   readonly flowsOut: Map<string, bigint>;
   readonly newSources: RateWindow;
+  /** `transport port` */
+  readonly trapPorts: ReadonlySet<string>;
+  readonly heartbeatNs: bigint | null;
 }
 
 export const SLOTS = 32;
@@ -72,10 +76,10 @@ export function createModel(scenario: Scenario, startNs: bigint, sockets: Socket
   const at = (relative: bigint | null): bigint | null => (relative === null ? null : startNs + relative);
   const bans = new Map<string, Ban>();
   const bans64 = new Map<string, Ban>();
-  for (const { target, expiresNs, drops = 0n } of scenario.bans) {
+  for (const { target, expiresNs, drops = 0n, confined = false } of scenario.bans) {
     const [address = '', length] = target.split('/');
     const [map, key] = length === '64' ? [bans64, hexOf(address).slice(0, 16)] : [bans, hexOf(address)];
-    map.set(key, { expiresNs: at(expiresNs), drops });
+    map.set(key, { expiresNs: at(expiresNs), drops, confined });
   }
   const trackers = new Map<bigint, Tracker>();
   const watch = new Map<bigint, Tracker>();
@@ -105,6 +109,8 @@ export function createModel(scenario: Scenario, startNs: bigint, sockets: Socket
     proven: new Map(scenario.proven.map(({ source, atNs }) => [keyOf(source), startNs + atNs])),
     flowsOut: new Map(scenario.flowsOut.map(flow => [flowKey(flow.protocol, hexOf(flow.remote), flow.remotePort, flow.localPort), startNs + flow.atNs])),
     newSources: { startNs: 0n, count: 0 },
+    trapPorts: new Set(scenario.trapPorts.map(({ transport, port }) => `${transport} ${port}`)),
+    heartbeatNs: at(scenario.heartbeatNs),
   };
 }
 

@@ -3,10 +3,13 @@
  * decide for a frame. Linear, allocating, slow; that is the point. It shares no code with `bpf/` or `enforcer/kernel/`.
  */
 import { keyOfHex } from './addresses.ts';
+import { judgeConfined } from './confined.ts';
 import { dissectL3, dissectL4, type L3, type L4Outcome } from './dissect.ts';
-import { createModel, findBan, findRule, flowKey, type Model, SECOND_NS } from './model.ts';
+import { createModel, findBan, findRule, flowKey, type Model } from './model.ts';
+import { isConnectedTo, isDhcp, isRecent, isServed, isTcpOpen } from './ports.ts';
 import { type FourTuple, noSockets, type Scenario, type Sockets } from './scenario.ts';
-import { crosses, exceeds, flooded, isShunned, type OracleEvent, type Suspect } from './tracker.ts';
+import { ACK, isAnomaly, RST, SYN } from './tcp-flags.ts';
+import { crosses, exceeds, flooded, floodVerdict, isShunned, type OracleEvent, type Suspect } from './tracker.ts';
 
 export type OracleVerdict =
   | 'pass'
@@ -21,7 +24,8 @@ export type OracleVerdict =
   | 'drop-flood'
   | 'drop-policed'
   | 'drop-lockdown'
-  | 'drop-udp-excess';
+  | 'drop-udp-excess'
+  | 'drop-confined';
 
 export interface Judgement {
   readonly verdict: OracleVerdict;
@@ -36,10 +40,6 @@ export interface Oracle {
   judge(frame: Uint8Array, nowNs: bigint): Judgement;
 }
 
-const FIN = 1;
-const SYN = 2;
-const RST = 4;
-const ACK = 16;
 const IDENT = 113;
 const DISCOVERY_PORTS = [137, 1900, 5353];
 
@@ -71,24 +71,25 @@ function decide(model: Model, frame: Uint8Array, nowNs: bigint, emit: (event: Or
     rule.drops++;
     return 'drop-prefix';
   }
+  const proven = isProven(model, l3.from, nowNs);
+  const suspect: Suspect = { model, key: keyOfHex(l3.from), source: l3.from, proven, confined: ban?.confined === true, nowNs, emit };
   if (ban !== undefined) {
+    const verdict = ban.confined ? judgeConfined(suspect, frame, l3) : 'drop-ban';
+    if (verdict !== 'drop-ban' && verdict !== 'drop-confined') return verdict;
     ban.drops++;
-    if (ban.drops === 1n)
-      emit({ kind: 'ban-hit', source: l3.from, port: 0, reasons: [], fastPorts: 0, slowPorts: 0, shunMs: 0, proven: isProven(model, l3.from, nowNs) });
-    return 'drop-ban';
+    if (ban.drops === 1n) emit({ kind: 'ban-hit', source: l3.from, port: 0, reasons: [], fastPorts: 0, slowPorts: 0, shunMs: 0, proven });
+    return verdict;
   }
   if (l3.clipped) return 'drop-malformed';
 
   if (!model.own.has(l3.family === 4 ? `00000000000000000000ffff${l3.to}` : l3.to)) return 'pass';
 
   const l4 = dissectL4(frame, l3);
-  const key = keyOfHex(l3.from);
-  const proven = isProven(model, l3.from, nowNs);
-  const suspect: Suspect = { model, key, source: l3.from, proven, nowNs, emit };
   switch (l4.what) {
     case 'malformed':
       return 'drop-malformed';
     case 'pass':
+    case 'discovery':
       return 'pass';
     case 'tiny-fragment':
       return crosses(suspect, l4.toPort, 'malformed') ? scanVerdict(suspect) : 'drop-malformed';
@@ -108,13 +109,12 @@ function isProven(model: Model, source: string, nowNs: bigint): boolean {
 }
 
 const scanVerdict = ({ proven }: Suspect): OracleVerdict => (proven ? 'drop-policed' : 'drop-scan');
-const floodVerdict = ({ proven }: Suspect): OracleVerdict => (proven ? 'drop-policed' : 'drop-flood');
 
 /** Section 5. */
 function judgeTcp(suspect: Suspect, l3: L3, { fromPort, toPort, flags }: L4Outcome & { what: 'tcp' }): OracleVerdict {
   const { settings } = suspect.model;
   const tuple: FourTuple = { family: l3.family, from: l3.from, fromPort, to: l3.to, toPort };
-  if ((flags & (SYN | ACK | RST)) === 0 || ((flags & SYN) !== 0 && (flags & (FIN | RST)) !== 0)) {
+  if (isAnomaly(flags)) {
     if (isTcpOpen(suspect, tuple)) return 'drop-anomaly';
     return crosses(suspect, toPort, 'flag') ? scanVerdict(suspect) : 'drop-anomaly';
   }
@@ -145,46 +145,20 @@ function judgeSyn(suspect: Suspect, tuple: FourTuple): OracleVerdict {
   return crosses(suspect, tuple.toPort, 'syn') ? scanVerdict(suspect) : 'pass';
 }
 
-/** Port state, section 5. Writes `served` as the kernel does; once a second at most makes no difference to a verdict. */
-function isTcpOpen({ model, nowNs }: Suspect, tuple: FourTuple): boolean {
-  const inGrace = isServed(model, 'tcp', tuple.toPort, nowNs);
-  const at = model.served.get(`tcp ${tuple.toPort}`);
-  if (inGrace && (at === 'always' || (at !== undefined && nowNs - at < SECOND_NS))) return true;
-  const found = model.sockets.tcp(tuple);
-  if (found === 'none') return inGrace;
-  if (found === 'other') return true;
-  if (model.settings.trapPort !== 0 && found.listening === model.settings.trapPort) return inGrace;
-  model.served.set(`tcp ${tuple.toPort}`, nowNs);
-  return true;
-}
-
-function isServed(model: Model, transport: 'tcp' | 'udp', port: number, nowNs: bigint): boolean {
-  const at = model.served.get(`${transport} ${port}`);
-  return at === 'always' || (at !== undefined && at + model.settings.graceNs > nowNs);
-}
-
-function isConnectedTo({ model, source, nowNs }: Suspect): boolean {
-  return isRecent(model, flowKey('tcp', source, 0, 0), nowNs);
-}
-
-function isRecent(model: Model, flow: string, nowNs: bigint): boolean {
-  const at = model.flowsOut.get(flow);
-  return at !== undefined && at + model.settings.flowTtlNs > nowNs;
-}
-
 /** Section 7. */
 function judgeUdp(suspect: Suspect, l3: L3, { fromPort, toPort }: L4Outcome & { what: 'udp' }): OracleVerdict {
   const { model, nowNs } = suspect;
   const { settings } = model;
-  if ((fromPort === 67 && toPort === 68) || (fromPort === 547 && toPort === 546) || DISCOVERY_PORTS.includes(toPort)) return 'pass';
+  if (isDhcp(fromPort, toPort) || DISCOVERY_PORTS.includes(toPort)) return 'pass';
   const exceedsOpen = (): boolean => settings.openUdpPerSecond !== 0 && exceeds(suspect, 'udp-open', settings.openUdpPerSecond);
   if (isRecent(model, flowKey('udp', l3.from, fromPort, toPort), nowNs))
     return isServed(model, 'udp', toPort, nowNs) && exceedsOpen() ? 'drop-udp-excess' : 'pass';
-  const found = model.sockets.udp({ family: l3.family, from: l3.from, fromPort, to: l3.to, toPort });
-  if (found === 'connected') return 'pass';
-  if (found === 'bound' && model.served.get(`udp ${toPort}`) !== 'always') model.served.set(`udp ${toPort}`, nowNs);
+  const socket = model.sockets.udp({ family: l3.family, from: l3.from, fromPort, to: l3.to, toPort });
+  const found = socket !== null && settings.trapUdpPort !== 0 && socket.port === settings.trapUdpPort ? null : socket;
+  if (found?.state === 'connected') return 'pass';
+  if (found !== null && model.served.get(`udp ${toPort}`) !== 'always') model.served.set(`udp ${toPort}`, nowNs);
   if (settings.mode === 'lockdown' && !suspect.proven) return 'drop-lockdown';
-  const open = found === 'bound' || isServed(model, 'udp', toPort, nowNs);
+  const open = found !== null || isServed(model, 'udp', toPort, nowNs);
   if (isShunned(suspect, 'udp')) {
     if (!suspect.proven) return 'drop-shun';
     if (!open) return 'drop-policed';

@@ -27,7 +27,7 @@ import {
 } from '../frames/frames.ts';
 import type { Random } from './random.ts';
 import { DESTINATIONS, PORTS, SOURCES4, SOURCES6 } from './random-scenarios.ts';
-import { CONNECTED_TCP, CONNECTED_UDP, OWN4, OWN6, PEER, PEER_TCP_PORT, PEER_UDP_PORT } from './real-sockets.ts';
+import { CONNECTED_TCP, CONNECTED_UDP, OWN4, OWN6, PEER, PEER_TCP_PORT, PEER_TRAP_PORT, PEER_UDP_PORT } from './real-sockets.ts';
 
 const FLAGS = ['S', 'S', 'S', 'S', 'A', 'A', 'FA', 'PA', '', 'F', 'FPU', 'SF', 'SR', 'SA', 'R', 'RA', 'SEC', 'SPU', 'UA', 'E'] as const;
 const FROM_PORTS = [40_000, 40_001, 53, 67, 547, PEER_TCP_PORT, PEER_UDP_PORT] as const;
@@ -93,7 +93,7 @@ function randomPacket(random: Random, cast: Cast): Packet {
   if (kind < 4) return payload(random.pick([0x0800, 0x86dd, 0x0806, 0x88cc, 60, 0]), random.bytes(random.below(80)));
   if (kind < 7) {
     const [fromTcp, fromUdp] = [
-      { from: PEER_TCP_PORT, to: CONNECTED_TCP },
+      { from: random.pick([PEER_TCP_PORT, PEER_TRAP_PORT]), to: CONNECTED_TCP },
       { from: PEER_UDP_PORT, to: CONNECTED_UDP },
     ];
     return ipv4({ from: PEER, to: OWN4 }, random.chance(0.5) ? udp(fromUdp) : tcp({ ...fromTcp, flags: tcpFlags(random.pick(FLAGS)) }));

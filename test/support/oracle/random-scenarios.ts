@@ -1,6 +1,6 @@
 /** Scenarios in which every rule of the packet path has something to decide, with all times far from every edge. */
 import type { Random } from './random.ts';
-import { OWN4, OWN4_SECOND, OWN6, PEER, TRAP_PORT } from './real-sockets.ts';
+import { OWN4, OWN4_SECOND, OWN6, PEER, TRAP_MARK, TRAP_PORT } from './real-sockets.ts';
 import type { Probe, Scenario, Settings, ShunKind, TrackerEntry } from './scenario.ts';
 
 /** A sequence that took longer is played again: nothing here is nearer than this to an edge. */
@@ -42,6 +42,9 @@ export function randomSettings(random: Random): Settings {
     newSourcesPerSecond: 1_000_000,
     eventsPerSecond: 1_000_000,
     trapPort: random.pick([0, TRAP_PORT, TRAP_PORT, 80]),
+    trapUdpPort: random.pick([0, TRAP_PORT, TRAP_PORT, TRAP_PORT, 53]),
+    trapMark: random.pick([TRAP_MARK, TRAP_MARK, TRAP_MARK, TRAP_MARK, 0, 7]),
+    heartbeatTtlNs: 3n * SECOND,
     ephemeralLow: 32_768,
     ephemeralHigh: random.pick([60_999, 61_000, 65_535]),
     hasBan6x: random.chance(0.8),
@@ -52,6 +55,7 @@ export function randomSettings(random: Random): Settings {
 }
 
 export function randomScenario(random: Random): Scenario {
+  const everyPort = PORTS.flatMap(port => [{ transport: 'tcp', port } as const, { transport: 'udp', port } as const]);
   const expires = (): bigint | null => random.pick([null, LATER, OVER]);
   const share = random.pick([0, 0.1, 0.3]); // of the sources that a table knows
   const targets = [...SOURCES, '2001:db8:bad:1::/64', '2001:db8:bad:2::/64'];
@@ -65,15 +69,14 @@ export function randomScenario(random: Random): Scenario {
   const kinds = (): readonly ShunKind[] => random.pick<readonly ShunKind[]>([['tcp'], ['udp'], ['echo'], ['tcp', 'udp', 'echo']]);
   return {
     settings: randomSettings(random),
-    bans: random.some(targets, random.pick([0, 0.1, 0.3])).map(target => ({ target, expiresNs: expires(), drops: random.pick([0n, 5n]) })),
+    bans: random
+      .some(targets, random.pick([0, 0.1, 0.3]))
+      .map(target => ({ target, expiresNs: expires(), drops: random.pick([0n, 5n]), confined: random.chance(0.5) })),
     rules: chosenRules,
     ...(random.chance(0.1) ? { hints: random.some([0xcb00, 0x0a00, 0xc633], 0.5) } : {}),
     own: random.chance(0.05) ? [] : random.chance(0.8) ? [OWN4, OWN4_SECOND, OWN6] : [OWN4, OWN6],
     served: random
-      .some(
-        PORTS.flatMap(port => [{ transport: 'tcp', port } as const, { transport: 'udp', port } as const]),
-        random.pick([0, 0.1, 0.3]),
-      )
+      .some(everyPort, random.pick([0, 0.1, 0.3]))
       .map(entry => ({ ...entry, atNs: random.pick(['always', ms(-300), ms(-3_000), ms(-30_000)] as const) })),
     trackers: [true, false].flatMap(watched => oneEach(random.some([...SOURCES], share)).map(source => randomTracker(random, source, watched))),
     shuns: oneEach(random.some([...SOURCES], share)).map(source => ({
@@ -88,6 +91,8 @@ export function randomScenario(random: Random): Scenario {
       { protocol: 'tcp' as const, remote, remotePort: 0, localPort: 0, atNs: random.pick([ms(-1_000), ms(-30_000)]) },
       { protocol: 'udp' as const, remote, remotePort: 53, localPort: random.pick(PORTS), atNs: random.pick([ms(-1_000), ms(-30_000)]) },
     ]),
+    trapPorts: random.some(everyPort, random.pick([0.3, 0.7, 1])),
+    heartbeatNs: random.pick([ms(-1_000), ms(-1_000), ms(-1_000), ms(-30_000), null]),
   };
 }
 

@@ -28,6 +28,9 @@ export interface Settings {
   readonly newSourcesPerSecond: number;
   readonly eventsPerSecond: number;
   readonly trapPort: number;
+  readonly trapUdpPort: number;
+  readonly trapMark: number;
+  readonly heartbeatTtlNs: bigint;
   readonly ephemeralLow: number;
   readonly ephemeralHigh: number;
   readonly hasBan6x: boolean;
@@ -43,6 +46,8 @@ export interface BanEntry {
   /** null: no end. */
   readonly expiresNs: bigint | null;
   readonly drops?: bigint;
+  /** Talks to traps only. */
+  readonly confined?: boolean;
 }
 
 export interface RuleEntry {
@@ -55,6 +60,11 @@ export interface ServedEntry {
   readonly transport: 'tcp' | 'udp';
   readonly port: number;
   readonly atNs: bigint | 'always';
+}
+
+export interface TrapPort {
+  readonly transport: 'tcp' | 'udp';
+  readonly port: number;
 }
 
 export interface TrackerEntry {
@@ -99,6 +109,9 @@ export interface Scenario {
   readonly shuns: readonly ShunEntry[];
   readonly proven: readonly ProvenEntry[];
   readonly flowsOut: readonly FlowEntry[];
+  readonly trapPorts: readonly TrapPort[];
+  /** When the traps last said that they live; null: never. */
+  readonly heartbeatNs: bigint | null;
 }
 
 /** The ends of a packet as the socket look-ups see them; addresses are hex of 4 or 16 bytes. */
@@ -110,13 +123,20 @@ export interface FourTuple {
   readonly toPort: number;
 }
 
-/** What the host's socket tables answer. `listening` carries the local port of the listener. */
-export interface Sockets {
-  readonly tcp: (tuple: FourTuple) => 'none' | 'other' | { readonly listening: number };
-  readonly udp: (tuple: FourTuple) => 'none' | 'bound' | 'connected';
+/** `open` to whoever comes: a listener, a UDP socket that is not connected. `port` is the socket's own. */
+export interface FoundSocket {
+  readonly state: 'open' | 'connected';
+  readonly port: number;
+  readonly mark: number;
 }
 
-export const noSockets: Sockets = { tcp: () => 'none', udp: () => 'none' };
+/** What the host's socket tables answer. */
+export interface Sockets {
+  readonly tcp: (tuple: FourTuple) => FoundSocket | null;
+  readonly udp: (tuple: FourTuple) => FoundSocket | null;
+}
+
+export const noSockets: Sockets = { tcp: () => null, udp: () => null };
 
 const SECOND = 1_000_000_000n;
 
@@ -140,6 +160,9 @@ export const usualSettings: Settings = {
   newSourcesPerSecond: 1_000_000,
   eventsPerSecond: 1_000_000,
   trapPort: 0,
+  trapUdpPort: 0,
+  trapMark: 0,
+  heartbeatTtlNs: 3n * SECOND,
   ephemeralLow: 32_768,
   ephemeralHigh: 60_999,
   hasBan6x: true,
@@ -158,4 +181,6 @@ export const emptyScenario: Scenario = {
   shuns: [],
   proven: [],
   flowsOut: [],
+  trapPorts: [],
+  heartbeatNs: null,
 };

@@ -20,6 +20,8 @@ export interface Suspect {
   readonly key: bigint;
   readonly source: string;
   readonly proven: boolean;
+  /** Its ban says so: what it opens here, it may. */
+  readonly confined: boolean;
   readonly nowNs: bigint;
   readonly emit: (event: OracleEvent) => void;
 }
@@ -128,3 +130,5 @@ export function isShunned({ model, key, nowNs }: Suspect, kind: ShunKind): boole
   const entry = model.shuns.get(key);
   return entry !== undefined && entry.expiresNs > nowNs && entry.kinds.has(kind);
 }
+
+export const floodVerdict = ({ proven }: Suspect): 'drop-policed' | 'drop-flood' => (proven ? 'drop-policed' : 'drop-flood');

@@ -1,0 +1,51 @@
+"""The traps' UDP sockets for tests, one for each family on one port: marked and transparent, as the launcher makes them. Says in a line of JSON who sent
+what to which port, waits for a line, and answers "trap PORT". Arguments: port, mark. Ends with its standard input."""
+import json
+import select
+import socket
+import struct
+import sys
+
+SO_MARK, IP_TRANSPARENT, IP_RECVORIGDSTADDR, IPV6_TRANSPARENT, IPV6_RECVORIGDSTADDR = 36, 19, 20, 75, 74
+PORT, MARK = int(sys.argv[1]), int(sys.argv[2])
+
+
+def open_socket(family):
+    made = socket.socket(family, socket.SOCK_DGRAM)
+    made.setsockopt(socket.SOL_SOCKET, SO_MARK, MARK)
+    if family == socket.AF_INET6:
+        made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        made.setsockopt(socket.IPPROTO_IPV6, IPV6_TRANSPARENT, 1)
+        made.setsockopt(socket.IPPROTO_IPV6, IPV6_RECVORIGDSTADDR, 1)
+        made.bind(("::", PORT))
+    else:
+        made.setsockopt(socket.IPPROTO_IP, IP_TRANSPARENT, 1)
+        made.setsockopt(socket.IPPROTO_IP, IP_RECVORIGDSTADDR, 1)
+        made.bind(("0.0.0.0", PORT))
+    return made
+
+
+def answer(trap):
+    question, ancillary, _, peer = trap.recvmsg(2048, 256)
+    for _, kind, data in ancillary:
+        if kind == IP_RECVORIGDSTADDR:
+            port, own = struct.unpack_from("!H", data, 2)[0], data[4:8]
+            source = [(socket.IPPROTO_IP, socket.IP_PKTINFO, struct.pack("I4s4s", 0, own, bytes(4)))]
+        elif kind == IPV6_RECVORIGDSTADDR:
+            port, own = struct.unpack_from("!H", data, 2)[0], data[8:24]
+            source = [(socket.IPPROTO_IPV6, socket.IPV6_PKTINFO, own + struct.pack("I", 0))]
+        else:
+            continue
+        print(json.dumps({"from": peer[0], "fromPort": peer[1], "port": port, "said": question.decode("latin1")}), flush=True)
+        if sys.stdin.readline() == "answer\n":
+            trap.sendmsg([b"trap %d" % port], source, 0, peer)
+
+
+traps = [open_socket(family) for family in (socket.AF_INET, socket.AF_INET6)]
+print("ready", flush=True)
+while True:
+    readable, _, _ = select.select([*traps, sys.stdin], [], [])
+    if sys.stdin in readable:
+        break
+    for trap in readable:
+        answer(trap)
