@@ -19,14 +19,18 @@ export interface ActsOptions {
   readonly windowMs: number;
   /** Between two sources. */
   readonly pauseMs: number;
+  /** Only sources in this IPv4 prefix are heard: where others make more packets than the ear can keep. */
+  readonly heardOnly?: string;
+  /** Stands before the attacker's command line (taskset). */
+  readonly before?: readonly string[];
 }
 
 /** One act of each source, one after the other. All times are CLOCK_REALTIME of this machine, ns. */
 export async function act(host: Namespace, outside: Namespace, options: ActsOptions): Promise<readonly Act[]> {
-  const ear = answering(host.start(['python3', '-u', '-c', EAR], { stdio: ['pipe', 'pipe', 'inherit'] }));
+  const ear = answering(host.start(['python3', '-u', '-c', EAR, options.heardOnly ?? '0.0.0.0/0'], { stdio: ['pipe', 'pipe', 'inherit'] }));
   await ear.ready;
   const patienceMs = 20_000 + options.sources.length * (options.windowMs + options.pauseMs) * 3;
-  const ran = await outside.run(['python3', '-c', ATTACKER, JSON.stringify(options)], { timeoutMs: patienceMs });
+  const ran = await outside.run([...(options.before ?? []), 'python3', '-c', ATTACKER, JSON.stringify(options)], { timeoutMs: patienceMs });
   const sent = JSON.parse(ran.stdout) as Readonly<Record<string, readonly number[]>>;
   const heard = JSON.parse(await ear.ask('?')) as Readonly<Record<string, { actedNs: number; through: readonly number[] }>>;
   return options.sources.map(source => {
@@ -65,10 +69,16 @@ print(json.dumps(sent))
 `;
 
 const EAR = `
-import json, socket, struct, sys
+import ctypes, json, socket, struct, sys
+network, bits = sys.argv[1].split('/')
+mask = (0xffffffff << (32 - int(bits))) & 0xffffffff
+# Classic BPF: of IPv4 frames those whose source is in the prefix, 96 bytes of each.
+code = [(0x28, 0, 0, 12), (0x15, 0, 4, 0x800), (0x20, 0, 0, 26), (0x54, 0, 0, mask), (0x15, 0, 1, struct.unpack('>I', socket.inet_aton(network))[0] & mask), (6, 0, 0, 96), (6, 0, 0, 0)]
+program = ctypes.create_string_buffer(b''.join(struct.pack('HBBI', *step) for step in code))
 s = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.ntohs(3)) # all protocols: a second taker of IPv4 alone would cost each packet the socket that steering gave it
 s.setsockopt(socket.SOL_SOCKET, 33, 64 << 20)
 s.setsockopt(socket.SOL_SOCKET, 35, 1)
+s.setsockopt(socket.SOL_SOCKET, 26, struct.pack('HP', len(code), ctypes.addressof(program))) # SO_ATTACH_FILTER
 s.bind(('eth0', 0)); s.setblocking(False)
 heard = {}
 print('ready')

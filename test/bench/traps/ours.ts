@@ -1,0 +1,85 @@
+/** A whole enforcer as a contender, started and asked as an operator does. */
+import type { EventKind } from '@honeymesh/intel/events';
+import { type ControlClient, connectControl } from '#enforcer/control/client.ts';
+import { createEnforcerHost, type EnforcerHost } from '#test/support/enforcer.ts';
+import type { Contender } from './contender.ts';
+import { commandLineOf, treeOf } from './processes.ts';
+import { type BenchWire, createBenchWire, pinnedTo, SERVER_CORE } from './wire.ts';
+
+/** What a connection to a trap leaves in the log, by what was said in it. */
+const KINDS: readonly EventKind[] = ['touch', 'credentials', 'command', 'exploit', 'payload'];
+const PAGE = 5_000;
+
+export interface Ours extends Contender {
+  readonly wire: BenchWire;
+  readonly enforcer: EnforcerHost;
+  readonly control: ControlClient;
+  /** Of the rows since the last call of either: how many connections they stand for, and how many sources. */
+  logRead(): Promise<{ readonly connections: number; readonly sources: number }>;
+  /** What `honeymesh events verify` says. */
+  verified(): Promise<boolean>;
+}
+
+export interface OursOptions {
+  /** The text of the configuration file. */
+  readonly config: string;
+  /** Environment of the launcher and the daemon; the trap process gets none of it. */
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+export async function startOurs({ config, env = {} }: OursOptions): Promise<Ours> {
+  const wire = createBenchWire();
+  const enforcer = createEnforcerHost(wire.host, config);
+  const words = Object.entries(env).map(([name, value]) => `${name}=${value}`);
+  let control: ControlClient | undefined;
+  const remove = async (): Promise<void> => {
+    control?.close();
+    await enforcer.remove();
+    wire.remove();
+  };
+  try {
+    const running = enforcer.run([...(words.length === 0 ? [] : ['env', ...words]), ...pinnedTo(SERVER_CORE)]);
+    await running.ready();
+    const asked = await connectControl(enforcer.paths.socket);
+    control = asked;
+    let readTo = (await asked.listEvents({ limit: 1 }))[0]?.id ?? 0;
+
+    async function logRead(): Promise<{ connections: number; sources: number }> {
+      const sources = new Set<string>();
+      let connections = 0;
+      for (;;) {
+        const page = await asked.listEvents({ afterId: readTo, ascending: true, limit: PAGE });
+        for (const { id, kind, origin, source, detail } of page) {
+          readTo = id;
+          if (origin !== 'trap' || source === null || !KINDS.includes(kind)) continue;
+          sources.add(source);
+          connections += typeof detail?.connections === 'number' ? detail.connections : 1;
+        }
+        if (page.length < PAGE) return { connections, sources: sources.size };
+      }
+    }
+
+    return {
+      name: 'HoneyMesh',
+      wire,
+      enforcer,
+      control: asked,
+      clients: wire.clients,
+      pids: () => Object.fromEntries(treeOf(running.pid).map(pid => [roleOf(pid), pid])),
+      logSize: async () => (await asked.status()).store.events,
+      logged: async () => (await logRead()).connections,
+      logRead,
+      verified: async () => (await enforcer.honeymesh(['events', 'verify'], { mayFail: true, timeoutMs: 120_000 })).code === 0,
+      remove,
+    };
+  } catch (error) {
+    await remove();
+    throw error;
+  }
+}
+
+function roleOf(pid: number): string {
+  const line = commandLineOf(pid);
+  if (line.includes('daemon-entry')) return 'daemon';
+  return line.includes('traps/server/entry') ? 'traps' : 'launcher';
+}

@@ -1,0 +1,107 @@
+/** The rows of `strangers`: 50,000 sources that nobody allowed, each connects once and is banned for it. */
+import { inTurn, quantile } from '../support/rounds.ts';
+import { type BenchRow, compared, figure, withoutPeer } from '../support/rows.ts';
+import type { Talk } from './clients.ts';
+import { isAbsent, MIX, MIX_PORTS, MIX_SERVICES, type PartDeps } from './contender.ts';
+import { load } from './load.ts';
+import { startOpenCanary } from './opencanary.ts';
+import { startOurs } from './ours.ts';
+import { STRANGERS } from './wire.ts';
+
+const config = (patience: 'listen' | 'instant'): string =>
+  `interfaces: [eth0]\ntraps: { ports: [${MIX_PORTS.join(', ')}], patience: ${patience} }\nlog: { level: warn }\n`;
+
+/** What a banned source sends afterwards is dropped: its clients end by RST and leave nothing that would be sent again. */
+const talk = (connections: number): Talk => ({
+  sources: { base: STRANGERS.base, count: connections },
+  say: MIX,
+  connections,
+  atOnce: 64,
+  patienceMs: 1_000,
+  reset: true,
+});
+const SOURCES = 50_000;
+const OPENCANARY_CONNECTIONS = 10_000;
+/** With `instant` most hear nothing and give up when their patience is over; so many at once that this is not what is measured. */
+const INSTANT: Talk = { ...talk(10_000), atOnce: 2_048, patienceMs: 200 };
+const TWICE = 2;
+
+interface Taken {
+  readonly bans: number;
+  readonly unlogged: number;
+  readonly unanswered: number;
+  readonly verified: boolean;
+}
+
+export async function strangersRows({ clients, rounds, openCanary }: PartDeps): Promise<readonly BenchRow[]> {
+  const taken: Record<'listen' | 'instant', Taken[]> = { listen: [], instant: [] };
+  const contestant = <Patience extends 'listen' | 'instant'>(patience: Patience, said: Talk) => ({
+    name: patience,
+    async measure() {
+      const ours = await startOurs({ config: config(patience) });
+      try {
+        const { counted, lateMs } = await load(ours, clients, said);
+        const { sources } = await ours.logRead();
+        const { bans } = await ours.control.status();
+        const verified = await ours.verified();
+        taken[patience].push({ bans: bans.active, unlogged: counted.connected - sources, unanswered: counted.begun - counted.answered, verified });
+        return Math.min(sources, patience === 'listen' ? counted.answered : counted.connected) / (counted.seconds + lateMs / 1_000);
+      } finally {
+        await ours.remove();
+      }
+    },
+  });
+  const peer = isAbsent(openCanary) ? null : await startOpenCanary(openCanary, MIX_SERVICES);
+  try {
+    const rates = await inTurn(
+      [
+        contestant('listen', talk(SOURCES)),
+        contestant('instant', INSTANT),
+        ...(peer === null ? [] : [{ name: 'openCanary' as const, measure: async () => (await load(peer, clients, talk(OPENCANARY_CONNECTIONS))).rate }]),
+      ],
+      { rounds, warmUps: 0 },
+    );
+    const what = { what: `banning on, ${SOURCES.toLocaleString('en')} sources: accepted, answered, logged`, unit: '/s', ours: rates.listen.median } as const;
+    const most = (patience: 'listen' | 'instant', of: (one: Taken) => number): number => Math.max(...taken[patience].map(of));
+    return [
+      isAbsent(openCanary)
+        ? withoutPeer({ ...what, peerName: openCanary.name, why: openCanary.why })
+        : compared({ ...what, peer: rates.openCanary.median, peerName: openCanary.name, goal: { atLeast: TWICE }, note: NOTE }),
+      figure({
+        what: 'banning on: bans in force afterwards',
+        unit: 'bans',
+        ours: quantile(
+          taken.listen.map(({ bans }) => bans),
+          0.5,
+        ),
+      }),
+      figure({ what: 'banning on: connections that were not answered', unit: 'connections', ours: most('listen', one => one.unanswered), note: WORST }),
+      figure({
+        what: 'banning on: sources without a row of the log',
+        unit: 'sources',
+        ours: most('listen', one => one.unlogged),
+        goal: { atMost: 0 },
+        note: WORST,
+      }),
+      figure({
+        what: 'banning on: logs that "events verify" does not accept',
+        unit: 'logs',
+        ours: taken.listen.filter(({ verified }) => !verified).length,
+        goal: { atMost: 0 },
+      }),
+      figure({ what: 'banning at the first touch (instant): accepted, logged', unit: '/s', ours: rates.instant.median }),
+      figure({
+        what: 'instant: sources without a row of the log',
+        unit: 'sources',
+        ours: most('instant', one => one.unlogged),
+        goal: { atMost: 0 },
+        note: WORST,
+      }),
+    ];
+  } finally {
+    await peer?.remove();
+  }
+}
+
+const NOTE = 'banning on: eight sources in a /24, as 32 of them would become one ban of the /24; each round begins with an enforcer that has just been started';
+const WORST = 'banning on: unanswered and unlogged are the worst of all rounds';
