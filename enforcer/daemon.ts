@@ -2,14 +2,13 @@
  * The composition root: the only place where the parts meet. Read top to bottom it is the architecture: kernel and ledger, the
  * pipeline between them, what feeds it (kernel, traps, operator), what keeps it current, and the control socket.
  */
-import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { AllowEntry } from '@honeymesh/intel/bans';
 import type { Degraded, NewEvent } from '@honeymesh/intel/events';
 import { rfc3339, SECOND_MS, type UnixMs, unixMs } from '@honeymesh/intel/time';
 import { kernelConfigOf, ledgerPolicyOf } from './config/policies.ts';
 import type { Operations } from './control/operations.ts';
 import { createControlServer } from './control/server.ts';
+import { createTrapPart, type TrapPart } from './daemon-traps.ts';
 import { createBystanders } from './health/bystanders.ts';
 import { createClockWatch } from './health/clock.ts';
 import { lookAtRooms, lookAtStore } from './health/complaints.ts';
@@ -33,16 +32,12 @@ import { createOrders } from './pipeline/orders.ts';
 import { createPause } from './pipeline/pause.ts';
 import { createPipeline } from './pipeline/pipeline.ts';
 import { orphanRules, reconcile } from './pipeline/reconcile.ts';
-import { asEvent } from './pipeline/record.ts';
 import { readAddress, readTarget } from './pipeline/texts.ts';
-import { sightingOfTrap } from './pipeline/trap-sightings.ts';
 import { createStore } from './store/store.ts';
-import { createTrapSupervisor, type TrapSupervisor } from './traps/supervisor.ts';
 import { VERSION } from './version.ts';
 
 const TICK_MS = SECOND_MS;
 const MACHINE_EVERY_TICKS = 5;
-const TRAPS_UP_MS = 3 * SECOND_MS;
 const LOW_DISK_BYTES = 100 * 2 ** 20;
 
 export interface Daemon {
@@ -69,10 +64,10 @@ export async function startDaemon(channel: LauncherChannel, onStopOrder: () => v
   const kernelConfig = kernelConfigOf(config, {
     trapPort: options.listeners?.port ?? 0,
     trapMark: options.listeners?.mark ?? 0,
+    trapUdpPort: options.listeners?.udpPort ?? 0,
     ephemeralPorts: options.ephemeralPorts,
   });
   kernel.setConfig(kernelConfig);
-  kernel.setTrapPorts(options.listeners === null ? [] : config.traps.ports);
 
   // What is true of this machine, and who is allowed for that.
   let sessions = options.sessions;
@@ -91,7 +86,7 @@ export async function startDaemon(channel: LauncherChannel, onStopOrder: () => v
   });
 
   // What is judged, and what follows from it.
-  let traps: TrapSupervisor | undefined;
+  let traps: TrapPart | undefined;
   const bystanders = createBystanders({ kernel, onLink: () => machine.onLink, own: () => machine.own, now });
   const ledger = createLedger(ledgerPolicyOf(config, kernel.banCapacity()), bystanders, await store.loadLedger());
   const enforcement = createEnforcement(kernel, { allowed: ledger.allowed(), bans: [...ledger.bans(), ...orphanRules(kernel, ledger, now())] });
@@ -111,9 +106,8 @@ export async function startDaemon(channel: LauncherChannel, onStopOrder: () => v
   lookAtStore(store, paths.state, degraded); // whoever asks first is told, not only who asks a second later
   lookAtRooms(ledger, degraded);
 
-  const trapsUp = Promise.withResolvers<void>();
-  traps = createTraps();
-  traps?.start();
+  traps = createTrapPart({ config, paths, listeners: options.listeners }, { kernel, pipeline, ledger, degraded, log, now });
+  const trapsUp = traps.start();
   kernel.readEvents(events => feed.take(events), over.signal);
 
   // What the operator may ask.
@@ -134,7 +128,7 @@ export async function startDaemon(channel: LauncherChannel, onStopOrder: () => v
           store,
           degraded,
           interfaces: () => interfaces,
-          traps: () => traps?.status() ?? { ports: [], sessions: 0 },
+          traps: traps.status,
           pausedUntil: pause.until,
         }),
       ),
@@ -152,8 +146,7 @@ export async function startDaemon(channel: LauncherChannel, onStopOrder: () => v
       return Promise.resolve({ stopping: true });
     },
   };
-  // Who is told that the enforcer is ready may touch a trap at once; one that does not come up is said in status, not waited for.
-  if (traps !== undefined) await Promise.race([trapsUp.promise, sleep(TRAPS_UP_MS)]);
+  await trapsUp; // who is told that the enforcer is ready may touch a trap at once
   const control = createControlServer(
     { socketPath: paths.socket },
     { operations, onBug: error => log.error('an operation failed', { error: error instanceof Error ? (error.stack ?? error.message) : String(error) }) },
@@ -174,6 +167,7 @@ export async function startDaemon(channel: LauncherChannel, onStopOrder: () => v
     kernel.sweep(now());
     pipeline.tick();
     feed.tick();
+    traps?.tick();
     lookAtStore(store, paths.state, degraded);
     lookAtRooms(ledger, degraded);
     if (ticks++ % MACHINE_EVERY_TICKS !== 0) return;
@@ -196,27 +190,6 @@ export async function startDaemon(channel: LauncherChannel, onStopOrder: () => v
     ]);
   }
 
-  function createTraps(): TrapSupervisor | undefined {
-    if (options.listeners === null) return undefined;
-    const settings = { ports: config.traps.ports, listeners: options.listeners, heartbeatPin: join(paths.pins, 'heartbeat'), entry: PARTS.trap };
-    return createTrapSupervisor(settings, {
-      onObservations: observations => {
-        for (const observation of observations) {
-          const sighting = sightingOfTrap(observation);
-          // The handshake was judged at once; what was said afterwards is for the record.
-          if (observation.kind === 'touch') pipeline.sight(sighting);
-          else void pipeline.record([asEvent(sighting)]);
-        }
-      },
-      onDown: (why, againInMs) =>
-        degraded.raise({ part: 'traps', why, fix: `it is started again in ${againInMs} ms; until then the decoy ports are closed ports` }, 'process'),
-      onUp: () => {
-        trapsUp.resolve();
-        degraded.clear('traps', 'process');
-      },
-    });
-  }
-
   function hear(message: Exclude<LauncherMessage, { kind: 'start' }>): void {
     switch (message.kind) {
       case 'attachment':
@@ -233,7 +206,7 @@ export async function startDaemon(channel: LauncherChannel, onStopOrder: () => v
         machine.look();
         break;
       case 'served':
-        kernel.setServedPorts(message.always, readListening(options.listeners?.port ?? 0).served);
+        kernel.setServedPorts(message.always, readListening(options.listeners).served);
         break;
       case 'stop':
         onStopOrder();

@@ -4,6 +4,7 @@ import type { Degraded, EventKind, Transport } from '@honeymesh/intel/events';
 import type { Origin, Tier } from '@honeymesh/intel/evidence';
 import type { Finding } from '@honeymesh/intel/findings';
 import type { Reason } from '@honeymesh/intel/reasons';
+import type { TrapChoice } from '../config/trap-choice.ts';
 import type { Receipt } from '../traps/receipts.ts';
 
 export interface BanRow {
@@ -52,7 +53,7 @@ export interface TrapReport {
   readonly ports: readonly number[] | 'all';
   readonly udpPorts: readonly number[] | 'all';
   /** How the ports were chosen. */
-  readonly choice: 'typical' | 'all' | 'list' | 'off';
+  readonly choice: TrapChoice;
   readonly patience: Patience;
   /** Open sessions. */
   readonly sessions: number;

@@ -1,5 +1,5 @@
 /** `honeymesh doctor`: looks at the machine, at what is loaded and at what the daemon says, and tells what mends it. Works without the daemon. */
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { release } from 'node:os';
 import { join } from 'node:path';
 import type { Config } from '../config/config.ts';
@@ -11,19 +11,13 @@ import { bpffsMounted, cgroup2Mount } from '../launch/host.ts';
 import { lockOwner } from '../launch/lock.ts';
 import { missingParts } from '../launch/parts.ts';
 import { verifyDirectory } from '../store/verify.ts';
+import { trapFindings, trapsFinding } from './doctor-traps.ts';
+import { type Finding, finding, readOr } from './findings.ts';
 import { readMachine } from './machine.ts';
-
-/** `ok` is null where it could not be told. */
-export interface Finding {
-  readonly what: string;
-  readonly ok: boolean | null;
-  readonly why: string;
-  readonly fix: string | null;
-}
 
 /** All findings, from the ground up. */
 export async function examine({ config, paths }: { readonly config: Config; readonly paths: InstancePaths }): Promise<readonly Finding[]> {
-  return [...machineFindings(config), ...loadedFindings(paths), ...(await daemonFindings(paths)), await logFinding(paths)];
+  return [...machineFindings(config), ...trapFindings(config, paths), ...loadedFindings(paths), ...(await daemonFindings(paths)), await logFinding(paths)];
 }
 
 function machineFindings(config: Config): readonly Finding[] {
@@ -53,7 +47,6 @@ function machineFindings(config: Config): readonly Finding[] {
     ),
     finding('native parts', missing.length === 0, missing.length === 0 ? 'built' : `not built: ${missing.join(', ')}`, 'run "npm start" in the checkout'),
     ...interfaceFindings(config),
-    ...packetSocketFindings(config, readOr('/proc/net/packet')),
   ];
 }
 
@@ -73,18 +66,6 @@ function interfaceFindings(config: Config): readonly Finding[] {
   return names.map(name => finding(`interface ${name}`, there.has(name), there.has(name) ? 'there' : 'does not exist', '"ip link" lists the interfaces'));
 }
 
-const ETH_P_IP = /^\S+ +\d+ +\d+ +(0800|86dd) /m;
-
-/**
- * A second taker of IP alone makes the kernel clone each packet, and a clone loses the socket that steering gave it: trap ports then answer as closed ones.
- * `sockets` is /proc/net/packet (packet(7)) of this network namespace. Takers of all protocols (tcpdump) come before steering and do not matter.
- */
-function packetSocketFindings(config: Config, sockets: string): readonly Finding[] {
-  if (config.traps.ports.length === 0 || !ETH_P_IP.test(sockets)) return [];
-  const why = 'a process has a packet socket for IP alone open (/proc/net/packet, protocol 0800 or 86dd): while it has, trap ports are closed ports';
-  return [finding('packet sockets', false, why, 'find it with "ss -0p"; DHCP clients close theirs when they have a lease')];
-}
-
 function loadedFindings(paths: InstancePaths): readonly Finding[] {
   const loaded = existsSync(join(paths.pins, 'config'));
   return [finding('packet filter', loaded, loaded ? `pinned at ${paths.pins}` : 'not loaded', 'start the enforcer: honeymesh run')];
@@ -99,6 +80,7 @@ async function daemonFindings(paths: InstancePaths): Promise<readonly Finding[]>
       const off = status.interfaces.filter(({ xdp }) => xdp === 'off');
       return [
         finding('daemon', true, `answers (version ${status.version}, mode ${status.mode})`, null),
+        trapsFinding(status.traps),
         ...off.map(({ name }) => finding(`packet filter on ${name}`, false, 'is not attached', '"honeymesh status" tells why')),
         ...status.degraded.map(({ part, why, fix }) => finding(part, false, why, fix)),
       ];
@@ -127,15 +109,5 @@ async function verify(directory: string): Promise<Awaited<ReturnType<typeof veri
   } catch (error) {
     if (error instanceof HoneyMeshError) return error;
     throw error;
-  }
-}
-
-const finding = (what: string, ok: boolean | null, why: string, fix: string | null): Finding => ({ what, ok, why, fix: ok === true ? null : fix });
-
-function readOr(path: string): string {
-  try {
-    return readFileSync(path, 'utf8').trim();
-  } catch {
-    return '';
   }
 }

@@ -71,10 +71,10 @@ export function machineAllows(facts: MachineFacts, now: UnixMs): readonly AllowE
   ];
 }
 
-/** Ports with a listener, and who is connected to them (INET_DIAG's facts, from /proc/net). `except`: the traps' own port. */
-export function readListening(except: number): Listening {
-  const tcp = sockets('tcp').filter(row => row.localPort !== except);
-  const udp = sockets('udp');
+/** Ports with a listener, and who is connected to them (INET_DIAG's facts, from /proc/net), without the traps' own. */
+export function readListening(traps: { readonly port: number; readonly udpPort: number } | null): Listening {
+  const tcp = sockets('tcp').filter(row => row.localPort !== traps?.port);
+  const udp = sockets('udp').filter(row => row.localPort !== traps?.udpPort);
   return listeningOf(tcp, udp);
 }
 

@@ -6,11 +6,13 @@ import { readFileSync } from 'node:fs';
 import { unixMs } from '@honeymesh/intel/time';
 import type { InstancePaths } from '../config/paths.ts';
 import type { Config } from '../config/schema.ts';
+import { trapChoiceOf } from '../config/trap-choice.ts';
 import { HoneyMeshError } from '../errors.ts';
 import { readMachine } from '../health/machine.ts';
 import { createSessionWatch, type SessionWatch } from '../health/sessions.ts';
 import { interfaceIndex } from '../kernel/checks.ts';
 import { openPinnedKernel } from '../kernel/pinned.ts';
+import type { TrapPorts } from '../kernel/port.ts';
 import { type Complaints, createComplaints, wordsOf } from './complaints.ts';
 import { createDaemonKeeper, type DaemonKeeper, FIRST_INHERITED_FD } from './daemon-process.ts';
 import { createForwardingReader, type ForwardingReader } from './forwarding.ts';
@@ -74,7 +76,7 @@ async function run({ config, configPath, instance, paths, interactive }: LaunchO
   let greeted = false;
 
   // The daemon, and what only we can look after for it.
-  const inherited = [listeners?.ipv4, listeners?.ipv6].filter(fd => typeof fd === 'number');
+  const inherited = listeners === null ? [] : descriptorsOf(listeners);
   keeper = createDaemonKeeper(
     {
       node: PARTS.node,
@@ -160,7 +162,7 @@ async function bringUpKernel({ config, paths }: Pick<LaunchOptions, 'config' | '
     const listeners = openTraps(config, guard.loaded.maps.trap_listener, complaints);
     const found = { sessions: sessions.current(unixMs(Date.now())), forwarded: (await forwarding.read()).served, machine: readMachine() };
     const kernel = openPinnedKernel({ pinDirectory: paths.pins }, { now: () => unixMs(Date.now()) });
-    const allowed = primeKernel(kernel, { config, listeners, ...found }, unixMs(Date.now()));
+    const allowed = primeKernel(kernel, { config, listeners, trapPorts: knownTrapPorts(config), ...found }, unixMs(Date.now()));
     kernel.close();
     const now = { interfaces: guard.attach(), sessions: found.sessions, forwarded: found.forwarded };
     return { guard, listeners, allowed, changes, now };
@@ -208,7 +210,7 @@ function chooseInterfaces(config: Config): readonly string[] {
 }
 
 function openTraps(config: Config, mapFd: number, complaints: Complaints): TrapListeners | null {
-  if (config.traps.ports.length === 0) return null;
+  if (trapChoiceOf(config) === 'off') return null;
   try {
     const listeners = openTrapListeners();
     installTrapListeners(listeners, mapFd);
@@ -219,12 +221,20 @@ function openTraps(config: Config, mapFd: number, complaints: Complaints): TrapL
   }
 }
 
+/** In the order in which the daemon inherits them. */
+const descriptorsOf = ({ ipv4, ipv6, udp4, udp6 }: TrapListeners): readonly number[] => [ipv4, ipv6, udp4, udp6].filter(fd => fd !== null);
+
 /** Where the daemon finds the descriptors that it inherits. */
-function placeListeners({ port, mark, ipv4, ipv6 }: TrapListeners): TrapListeners {
-  const given = [ipv4, ipv6].filter(fd => fd !== null);
+function placeListeners(listeners: TrapListeners): TrapListeners {
+  const given = descriptorsOf(listeners);
   const place = (fd: number | null): number | null => (fd === null ? null : FIRST_INHERITED_FD + given.indexOf(fd));
-  return { port, mark, ipv4: place(ipv4), ipv6: place(ipv6) };
+  const { ipv4, ipv6, udp4, udp6 } = listeners;
+  return { ...listeners, ipv4: place(ipv4), ipv6: place(ipv6), udp4: place(udp4), udp6: place(udp6) };
 }
+
+/** What is typical for this host only the daemon knows, who keeps its persona. Nothing is steered before it has started the traps. */
+const knownTrapPorts = ({ traps: { ports } }: Config): TrapPorts =>
+  ports === 'typical' ? { tcp: [], udp: [] } : ports === 'all' ? { tcp: 'all', udp: 'all' } : ports;
 
 /** Whether who started us is still there: a shell that ended hands its children to another parent. */
 function parentLives(): () => boolean {

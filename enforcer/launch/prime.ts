@@ -29,7 +29,7 @@ export function primeKernel(kernel: Kernel, { config, machine, sessions, forward
   kernel.setOwnAddresses(machine.own);
   const allowed = [...machineAllows(machine, now), ...sessions];
   kernel.setRules(withAllowed(kernel.listRules(), [...config.allow, ...allowed.map(entry => entry.target)]));
-  const listening = readListening(port);
+  const listening = readListening(listeners);
   kernel.setServedPorts(servedAlways(config, forwarded), listening.served);
   kernel.setTrapPorts(listeners === null ? { tcp: [], udp: [] } : trapPorts);
   kernel.prove(listening.peers); // proven, not allowed: else one idle connection would beat every ban

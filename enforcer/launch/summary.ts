@@ -1,6 +1,7 @@
 /** What a start tells the operator: what is guarded, how, who is allowed and why, and how to end it. Pure. */
 import type { AllowEntry } from '@honeymesh/intel/bans';
 import type { Config } from '../config/schema.ts';
+import { trapChoiceOf } from '../config/trap-choice.ts';
 import type { InterfaceState } from './messages.ts';
 
 export interface StartFacts {
@@ -29,7 +30,7 @@ export function startSummary(facts: StartFacts): string {
   const rows: (readonly [string, string])[] = [
     ['guards', facts.interfaces.map(state => guardText(state, config.xdp.mode)).join(', ')],
     ['mode', MODES[config.mode]],
-    ['traps', trapsText(config.traps.ports, facts.trapsOpen)],
+    ['traps', trapsText(config, facts.trapsOpen)],
     ['configuration', facts.configPath ?? 'built-in defaults (no file)'],
     ['control socket', facts.socket],
     ...allowedRows([...config.allow.map(target => ({ target, why: 'in the configuration' })), ...facts.allowed]),
@@ -51,10 +52,27 @@ function guardText({ name, xdp }: InterfaceState, wanted: Config['xdp']['mode'])
   return xdp === 'generic' && wanted === 'auto' ? `${name} (XDP generic: its driver has no native mode)` : `${name} (XDP ${xdp})`;
 }
 
-function trapsText(ports: readonly number[], open: boolean): string {
-  if (ports.length === 0) return 'off';
-  const list = ports.length > MOST_SHOWN ? `${ports.slice(0, MOST_SHOWN).join(', ')} and ${ports.length - MOST_SHOWN} more` : ports.join(', ');
-  return open ? `TCP ${list}` : `could not listen (TCP ${list})`;
+function trapsText(config: Config, open: boolean): string {
+  const { ports, patience } = config.traps;
+  if (trapChoiceOf(config) === 'off') return 'off';
+  if (!open) return 'could not listen: see what is degraded';
+  return `${portsText(ports)}; patience ${patience}: ${PATIENCE_WORDS[patience]}`;
+}
+
+const PATIENCE_WORDS: Readonly<Record<Config['traps']['patience'], string>> = {
+  instant: 'who touches one is banned at once',
+  listen: 'who touches one reaches traps only, and is banned when it was heard out',
+  study: 'who touches one reaches traps only, for as long as traps.study says, and is banned then',
+};
+
+function portsText(ports: Config['traps']['ports']): string {
+  if (ports === 'typical') return 'closed ports that are typical for a host like this ("honeymesh status" lists them)';
+  if (ports === 'all') return 'every closed port';
+  const list = (name: string, of: readonly number[]): string[] => {
+    if (of.length === 0) return [];
+    return [`${name} ${of.length > MOST_SHOWN ? `${of.slice(0, MOST_SHOWN).join(', ')} and ${of.length - MOST_SHOWN} more` : of.join(', ')}`];
+  };
+  return [...list('TCP', ports.tcp), ...list('UDP', ports.udp)].join('; ');
 }
 
 function allowedRows(allowed: readonly Pick<AllowEntry, 'target' | 'why'>[]): readonly (readonly [string, string])[] {

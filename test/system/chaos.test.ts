@@ -10,7 +10,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { type ControlClient, connectControl } from '#enforcer/control/client.ts';
 import type { BanRow } from '#enforcer/control/operations.ts';
-import type { Finding } from '#enforcer/health/doctor.ts';
+import type { Finding } from '#enforcer/health/findings.ts';
 import { regularClient, trapVisitors } from '#test/support/chaos-clients.ts';
 import { brokenPromises, createOrders, isHammered, targetsOf } from '#test/support/chaos-orders.ts';
 import { createWire, TRAP_PORT, WITNESS, type Wire } from '#test/support/chaos-wire.ts';

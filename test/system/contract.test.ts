@@ -3,7 +3,7 @@ import { readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { BanRow, StatusReport } from '#enforcer/control/operations.ts';
-import type { Finding } from '#enforcer/health/doctor.ts';
+import type { Finding } from '#enforcer/health/findings.ts';
 import { createEnforcerHost, type EnforcerHost, eventually, HONEYMESH, type RunningEnforcer } from '#test/support/enforcer.ts';
 import { createLab, type Lab, type Namespace } from '#test/support/namespaces.ts';
 

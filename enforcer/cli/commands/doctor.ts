@@ -1,6 +1,6 @@
 /** `honeymesh doctor`: looks at the machine and says what keeps the enforcer from working. Needs no daemon. */
 import type { Command } from 'commander';
-import type { Finding } from '../../health/doctor.ts';
+import type { Finding } from '../../health/findings.ts';
 import { asError, type Context, readConfig, show } from '../context.ts';
 import { EXIT } from '../failures.ts';
 import { outputOption } from '../options.ts';

@@ -10,7 +10,7 @@ test('proven sources inside a prefix are its bystanders, an IPv6 one by its /64 
   let nowMs = 1_000_000;
   const now = () => unixMs(nowMs);
   const kernel = createMemoryKernel({}, { now });
-  kernel.setConfig(kernelConfigOf(defaultConfig, { trapPort: 0, trapMark: 0, ephemeralPorts: [32_768, 60_999] }));
+  kernel.setConfig(kernelConfigOf(defaultConfig, { trapPort: 0, trapMark: 0, trapUdpPort: 0, ephemeralPorts: [32_768, 60_999] }));
   kernel.prove(['203.0.113.7', '203.0.113.9', '2001:db8::5'] as Address[]);
   const bystanders = createBystanders({ kernel, onLink: () => [], own: () => [], now });
   expect(bystanders.within('203.0.113.0/24' as Prefix, 10)).toEqual(['203.0.113.7', '203.0.113.9']);

@@ -6,7 +6,12 @@ import { type StartFacts, startSummary } from '#enforcer/launch/summary.ts';
 
 const FACTS: StartFacts = {
   instance: 'main',
-  config: { mode: 'enforce', xdp: { mode: 'auto' }, allow: ['198.51.100.0/24' as Prefix], traps: { ports: [22, 3306] } } as unknown as Config,
+  config: {
+    mode: 'enforce',
+    xdp: { mode: 'auto' },
+    allow: ['198.51.100.0/24' as Prefix],
+    traps: { ports: { tcp: [22, 3306], udp: [161] }, patience: 'listen' },
+  } as unknown as Config,
   configPath: '/etc/honeymesh/config.yaml',
   interfaces: [
     { name: 'eth0', xdp: 'native' },
@@ -23,7 +28,7 @@ test('a start says what is guarded, who is allowed and why, what was changed, an
   expect(startSummary(FACTS)).toBe(`HoneyMesh is on
   guards          eth0 (XDP native), eth1 (not attached)
   mode            enforce: banned sources are dropped
-  traps           TCP 22, 3306
+  traps           TCP 22, 3306; UDP 161; patience listen: who touches one reaches traps only, and is banned when it was heard out
   configuration   /etc/honeymesh/config.yaml
   control socket  /run/honeymesh/main/control.sock
   always allowed  198.51.100.0/24: in the configuration
@@ -31,6 +36,16 @@ test('a start says what is guarded, who is allowed and why, what was changed, an
   changed         set kernel.unprivileged_bpf_disabled to 1 (it was 2); it stays until the next boot
   to end it       Ctrl-C or "honeymesh unload" takes everything off; "honeymesh stop" ends the daemon and leaves the kernel enforcing
 `);
+});
+
+test.each([
+  [{ ports: 'typical', patience: 'listen' }, true, 'closed ports that are typical for a host like this'],
+  [{ ports: 'all', patience: 'instant' }, true, 'every closed port; patience instant: who touches one is banned at once'],
+  [{ ports: { tcp: [], udp: [161] }, patience: 'study' }, true, 'UDP 161; patience study'],
+  [{ ports: { tcp: [], udp: [] }, patience: 'listen' }, false, 'off\n'],
+  [{ ports: 'typical', patience: 'listen' }, false, 'could not listen'],
+])('traps %j, listening: %s', (traps, trapsOpen, words) => {
+  expect(startSummary({ ...FACTS, trapsOpen, config: { ...FACTS.config, traps } as Config })).toContain(`traps           ${words}`);
 });
 
 test('a driver without native XDP is said', () => {
