@@ -1,5 +1,6 @@
 """The traps' UDP sockets for tests, one for each family on one port: marked and transparent, as the launcher makes them. Says in a line of JSON who sent
-what to which port, waits for a line, and answers "trap PORT". Arguments: port, mark. Ends with its standard input."""
+what to which port, waits for a line, and where that is "answer" answers "trap PORT". Arguments: port (0: any), mark. Says its port first; ends with its
+standard input."""
 import json
 import select
 import socket
@@ -7,21 +8,21 @@ import struct
 import sys
 
 SO_MARK, IP_TRANSPARENT, IP_RECVORIGDSTADDR, IPV6_TRANSPARENT, IPV6_RECVORIGDSTADDR = 36, 19, 20, 75, 74
-PORT, MARK = int(sys.argv[1]), int(sys.argv[2])
+MARK = int(sys.argv[2])
 
 
-def open_socket(family):
+def open_socket(family, wanted):
     made = socket.socket(family, socket.SOCK_DGRAM)
     made.setsockopt(socket.SOL_SOCKET, SO_MARK, MARK)
     if family == socket.AF_INET6:
         made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         made.setsockopt(socket.IPPROTO_IPV6, IPV6_TRANSPARENT, 1)
         made.setsockopt(socket.IPPROTO_IPV6, IPV6_RECVORIGDSTADDR, 1)
-        made.bind(("::", PORT))
+        made.bind(("::", wanted))
     else:
         made.setsockopt(socket.IPPROTO_IP, IP_TRANSPARENT, 1)
         made.setsockopt(socket.IPPROTO_IP, IP_RECVORIGDSTADDR, 1)
-        made.bind(("0.0.0.0", PORT))
+        made.bind(("0.0.0.0", wanted))
     return made
 
 
@@ -41,8 +42,10 @@ def answer(trap):
             trap.sendmsg([b"trap %d" % port], source, 0, peer)
 
 
-traps = [open_socket(family) for family in (socket.AF_INET, socket.AF_INET6)]
-print("ready", flush=True)
+ipv4 = open_socket(socket.AF_INET, int(sys.argv[1]))
+bound = ipv4.getsockname()[1]
+traps = [ipv4, open_socket(socket.AF_INET6, bound)]
+print(bound, flush=True)
 while True:
     readable, _, _ = select.select([*traps, sys.stdin], [], [])
     if sys.stdin in readable:

@@ -30,6 +30,8 @@ export interface KernelSide {
   events(): string[];
   remains(): Remains;
   counter(at: number): bigint;
+  /** What the entries of a map of bans dropped. */
+  drops(map: 'ban4' | 'ban6' | 'ban6x'): bigint[];
   close(): void;
 }
 
@@ -189,6 +191,11 @@ export function createKernelSide(listening: readonly number[], objectPath: strin
         ['trackers', 'watch'].flatMap(name => rowsOf(name).map(({ key, value }) => [`${name} ${key}`, trackedPorts(value, startNs, slowWindowNs)] as const)),
       ),
     }),
+    drops(name) {
+      const { count, values } = dump(name);
+      const { valueSize } = sizeOf(name);
+      return Array.from({ length: count }, (_, at) => read(layouts.hm_ban, 'drops', values.subarray(at * valueSize, (at + 1) * valueSize)));
+    },
     counter: at => statsOf(BANKS.length * VERDICTS.length + at),
     close: () => ring.stop(),
   };
