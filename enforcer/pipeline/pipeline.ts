@@ -79,7 +79,7 @@ export function createPipeline({ ledger, enforcement, store, degraded, now, onEn
     const full = fullBans(decisions);
     for (const { target, enforced } of outcomes) if (enforced && full.delete(target)) onEnforced(target);
     complain();
-    const events = judged.flatMap((outcome, nth) => outcome.decisions.filter(keeps).flatMap(decision => eventsOf(decision, at, completionOf(inputs[nth]))));
+    const events = decisions.filter(keeps).flatMap(decision => eventsOf(decision, at));
     const changes = judged.flatMap(outcome => outcome.changes);
     return { decisions, settled: commit(events, changes, decisions, outcomes) };
   }
@@ -153,5 +153,3 @@ function fullBans(decisions: readonly Decision[]): Set<Prefix> {
   }
   return full;
 }
-
-const completionOf = (input: LedgerInput | undefined): Completed | null => (input?.kind === 'complete' ? input : null);

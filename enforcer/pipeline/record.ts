@@ -1,24 +1,21 @@
 /** Decisions as events of the log: each tells who, why, on which evidence, and what was done. */
-import { type Address, contains, isHostPrefix, networkOf, type Prefix } from '@honeymesh/intel/address';
+import { isHostPrefix, networkOf, type Prefix } from '@honeymesh/intel/address';
 import type { AllowEntry, Ban } from '@honeymesh/intel/bans';
 import type { EventKind, NewEvent } from '@honeymesh/intel/events';
 import { unreachable } from '@honeymesh/intel/parsed';
 import type { Sighting } from '@honeymesh/intel/sightings';
 import { formatDuration, type UnixMs } from '@honeymesh/intel/time';
-import type { BanChange, Completion, Decision } from '../ledger/decisions.ts';
-
-/** Who asked for a confinement to be over, where somebody did: other bans that become full with the same input do so as their time is up. */
-type Asked = { readonly source: Address; readonly why: Completion } | null;
+import type { BanChange, CompletedBy, Decision } from '../ledger/decisions.ts';
 
 /** The events of one decision, in order: what was seen, then what was decided. */
-export function eventsOf(decision: Decision, now: UnixMs, asked: Asked = null): readonly NewEvent[] {
+export function eventsOf(decision: Decision, now: UnixMs): readonly NewEvent[] {
   switch (decision.kind) {
     case 'ban': {
-      const { ban, because, change } = decision;
-      if (change !== 'completed') return [...seen(because, ban.target), banned(ban, because, now, banSummary(ban, change, now))];
-      const completed = completionOf(ban, because, asked);
-      const event = banned(ban, because, now, completedSummary(ban, completed, now));
-      return [...seen(because, ban.target), { ...event, detail: { ...event.detail, completed } }];
+      const { ban, because } = decision;
+      if (decision.change !== 'completed') return [...seen(because, ban.target), banned(ban, because, now, banSummary(ban, decision.change, now))];
+      const { why = 'time' } = decision;
+      const event = banned(ban, because, now, `${banSummary(ban, 'new', now)}: ${COMPLETED_BY[why]}`);
+      return [...seen(because, ban.target), { ...event, detail: { ...event.detail, completed: why } }];
     }
     case 'aggregate': {
       const summary = `banned ${decision.ban.target} instead of ${decision.replaces.length} addresses in it ${untilText(decision.ban, now)}`;
@@ -79,23 +76,15 @@ function banSummary(ban: Ban, change: Exclude<BanChange, 'completed'>, now: Unix
 
 const evidenceText = (ban: Ban): string => `${ban.reasons.join(', ')}, ${ban.tier}${ban.offences > 1 ? `, offence ${ban.offences}` : ''}`;
 
-const COMPLETION_WORDS = {
+const COMPLETED_BY: Readonly<Record<CompletedBy, string>> = {
   ports: 'it had touched three traps',
   'session-end': 'its session ended',
   sessions: 'it had as many sessions as study grants',
   content: 'hostile content',
+  evidence: 'more was seen of it elsewhere',
   order: 'by order',
   time: 'its time was up',
-} as const;
-
-function completionOf(ban: Ban, because: Sighting | null, asked: Asked): keyof typeof COMPLETION_WORDS {
-  if (because !== null) return 'content';
-  if (asked !== null && contains(ban.target, asked.source)) return asked.why;
-  return ban.tier === 'operator' ? 'order' : 'time';
-}
-
-const completedSummary = (ban: Ban, why: keyof typeof COMPLETION_WORDS, now: UnixMs): string =>
-  `banned ${ban.target} ${untilText(ban, now)} (${evidenceText(ban)}): ${COMPLETION_WORDS[why]}`;
+};
 
 function banned(ban: Ban, because: Sighting | null, now: UnixMs, summary: string): NewEvent {
   return {

@@ -2,7 +2,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import type { EventRow } from '#enforcer/control/operations.ts';
+import type { EventRow, ReceiptRow, StatusReport } from '#enforcer/control/operations.ts';
 import { HoneyMeshError } from '#enforcer/errors.ts';
 import { type CliLab, openCliLab } from '#test/support/cli.ts';
 import { banRow, eventRow, explainReport, fakeOperations, statusReport } from '#test/support/fake-operations.ts';
@@ -149,6 +149,93 @@ describe('the human form', () => {
       'no: documentation',
     ])
       expect(out).toContain(part);
+  });
+});
+
+describe('confinement and receipts', () => {
+  const confined = { ...banRow, confined: true, fullAt: '2026-11-24T12:01:00.000Z' };
+  const session = eventRow(7, {
+    kind: 'credentials',
+    summary: 'tried root:hunter2 on the ssh trap on port 22',
+    detail: { trap: 'ssh', head: Buffer.from('SSH-2.0-Go\r\n').toString('base64'), end: 'deadline', credentials: [{ user: 'root', secret: 'hunter2' }] },
+  });
+  const receipt: ReceiptRow = {
+    event: 7,
+    at: session.at,
+    port: 22,
+    trap: 'ssh',
+    kind: 'credentials',
+    rules: ['password-guess'],
+    head: Buffer.from('SSH-2.0-Go\r\n\x1b[2J').toString('base64'),
+    receivedBytes: 43,
+    sentBytes: 1_024,
+    durationMs: 3_002,
+    end: 'deadline',
+    findings: [{ rule: 'password-guess', reason: 'brute-force', kind: 'credentials', quote: 'root' }],
+    credentials: [{ user: 'root', secret: 'hunter2' }],
+    fingerprints: [{ name: 'hassh', value: 'ec7378c1a92f5a8d' }],
+    transcript: [{ atMs: 120, kind: 'credentials', text: 'root:hunter2\u009b31m' }],
+    omitted: 2,
+  };
+  const operations = () =>
+    fakeOperations({
+      listBans: () => Promise.resolve([confined]),
+      listEvents: () => Promise.resolve([session]),
+      explain: () => Promise.resolve({ ...explainReport, verdict: 'confined', ban: confined, events: [session], receipts: [receipt] }),
+    });
+
+  test('a list of bans says until when a source is confined', async () => {
+    await lab.serve(operations());
+    expect((await lab.run('bans list')).out).toContain('confined until 2026-11-24T12:01:00.000Z, then banned');
+  });
+
+  test('explain shows a session: fingerprints, rules, what was tried and said, the first bytes, escaped', async () => {
+    await lab.serve(operations());
+    const { out } = await lab.run('explain 203.0.113.7');
+    for (const line of [
+      '203.0.113.7 is confined: ',
+      'What it said in the traps:',
+      '2026-11-24T12:00:00.000Z  ssh on port 22: 43 bytes in, 1024 out, 3s2ms, ended: deadline (event 7)',
+      'fingerprint  hassh ec7378c1a92f5a8d',
+      'rule         password-guess (brute-force): root',
+      'tried        root : hunter2',
+      'said         0.120s credentials: root:hunter2\\x9b31m',
+      'first bytes  SSH-2.0-Go\\r\\n\\x1b[2J',
+      'left out     2 more, for want of room',
+    ])
+      expect(out).toContain(line);
+  });
+
+  test.each(['explain 203.0.113.7', 'events list', 'events export'])('%s --mask shows no guessed secret, in no form', async line => {
+    await lab.serve(operations());
+    const forms = line === 'events export' ? ['--format json', '--format ndjson', '--format csv'] : ['-o human', '-o json'];
+    for (const form of forms) {
+      expect((await lab.run(`${line} ${form}`)).out).toContain('hunter2');
+      const { out, code } = await lab.run(`${line} ${form} --mask`);
+      expect(code).toBe(0);
+      expect(out).not.toContain('hunter2');
+      expect(out).toContain('[7 characters, f52fbd32]');
+    }
+  });
+
+  test('tail --mask shows none either', async () => {
+    const served = operations();
+    await lab.serve(served);
+    const over = new AbortController();
+    const running = lab.run('tail --mask', { interrupt: over.signal, onOut: () => over.abort() });
+    while (served.tails() === 0) await wait(5);
+    served.emit(session);
+    expect((await running).out).toContain('tried root:[7 characters, f52fbd32] on the ssh trap');
+  });
+
+  test.each<[Partial<StatusReport['traps']>, string]>([
+    [{}, 'traps         list, patience listen; 0 open sessions; 0 sources confined\n  TCP         22\n  UDP         161\n'],
+    [{ choice: 'all', ports: 'all', udpPorts: 'all', confined: 3 }, '3 sources confined\n  TCP         all closed ports\n'],
+    [{ running: false, restarts: 2, lost: 5 }, 'NOT running; started again 2 times; 5 observations lost\n'],
+    [{ choice: 'off', ports: [], udpPorts: [] }, 'traps         off\n'],
+  ])('status tells of the traps: %j', async (traps, words) => {
+    await lab.serve(fakeOperations({ status: () => Promise.resolve({ ...statusReport, traps: { ...statusReport.traps, ...traps } }) }));
+    expect((await lab.run('status')).out.replaceAll(/^(\s*\S+) +/gm, (_, name) => name.padEnd(14))).toContain(words);
   });
 });
 

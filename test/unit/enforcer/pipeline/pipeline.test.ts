@@ -92,3 +92,47 @@ test('who listens hears events as they are stored, until they stop listening', a
   await rig.pipeline.settled();
   expect(heard).toEqual(['touch', 'ban']);
 });
+
+describe('a batch', () => {
+  test('is judged in its order, carried into the kernel at once and written in one commit', async () => {
+    const rig = createRig();
+    const commits: number[] = [];
+    const commit = rig.store.commit.bind(rig.store);
+    rig.store.commit = given => {
+      commits.push(given.events.length);
+      return commit(given);
+    };
+    const sources = ['203.0.113.7', '203.0.113.8', '203.0.113.7'];
+    const decisions = rig.pipeline.sightAll(sources.map((source, at) => touchOf(source, rig.now(), 20 + at)));
+    expect(decisions.map(({ kind }) => kind)).toEqual(['ban', 'ban', 'record']);
+    expect(rig.kernel.listBans()).toHaveLength(2);
+    expect(rig.enforced).toEqual([ATTACKER, '203.0.113.8/32']);
+    await rig.pipeline.settled();
+    expect(commits).toEqual([5]);
+  });
+
+  test('what it is told not to keep is carried out, and leaves no event', async () => {
+    const rig = createRig();
+    rig.pipeline.sightAll([touchOf('203.0.113.7', rig.now())], decision => decision.kind !== 'ban');
+    await rig.pipeline.settled();
+    expect(rig.kernel.listBans()).toHaveLength(1);
+    expect(rig.store.events).toEqual([]);
+    expect(rig.store.changes).toHaveLength(1);
+  });
+
+  test('that makes one ban of a prefix out of many, and then bans one of them anew, leaves that one in the kernel', () => {
+    const rig = createRig({ policy: { aggregateAt: 3 } });
+    const strong = { ...touchOf('203.0.113.1', rig.now()), kind: 'exploit', tier: 'E2', reasons: ['exploit'] } as const;
+    rig.pipeline.sightAll([...[1, 2, 3].map(last => touchOf(`203.0.113.${last}`, rig.now())), strong]);
+    expect(rig.kernel.listRules()).toMatchObject([{ target: '203.0.113.0/24', action: 'deny' }]);
+    expect(rig.kernel.listBans()).toMatchObject([{ target: '203.0.113.1/32', tier: 'E2' }]);
+    expect(rig.ledger.bans().map(held => held.target)).toEqual(expect.arrayContaining(['203.0.113.0/24', '203.0.113.1/32']));
+  });
+
+  test('that comes when the map is full has the room of those that its own prefix ban replaces', () => {
+    const rig = createRig({ policy: { aggregateAt: 3 }, kernelCapacity: { ipv4: 3, ipv6: 1, ipv6Exact: 1, rules: 10 } });
+    rig.pipeline.sightAll([...[1, 2, 3].map(last => touchOf(`203.0.113.${last}`, rig.now())), ...[4, 5].map(last => touchOf(`198.51.100.${last}`, rig.now()))]);
+    expect(rig.kernel.listBans().map(held => held.target)).toEqual(['198.51.100.4/32', '198.51.100.5/32']);
+    expect(rig.degraded.current()).toEqual([]);
+  });
+});

@@ -1,7 +1,7 @@
 import type { Prefix } from '@honeymesh/intel/address';
 import type { Ban } from '@honeymesh/intel/bans';
 import { HOUR_MS, type UnixMs, unixMs } from '@honeymesh/intel/time';
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { reconcile } from '#enforcer/pipeline/reconcile.ts';
 import { createRig } from '#test/support/pipeline.ts';
 
@@ -89,4 +89,42 @@ test('a wide ban that is pinned already stays in the kernel through the first or
   const entry = { target: '203.0.113.5/32' as Prefix, cause: 'own', why: 'an address of this host', since: unixMs(START) } as const;
   await rig.pipeline.order({ kind: 'auto-allow', entries: [entry] });
   expect(rig.kernel.listRules().map(rule => rule.target)).toContain('198.51.100.0/24');
+});
+
+describe('confinement', () => {
+  const confined = (target: string): Ban => ({ ...ban(target, unixMs(START + HOUR_MS)), confined: { since: unixMs(START), fullAt: unixMs(START + 60_000) } });
+  const rigWith = (...bans: Ban[]) => createRig({ policy: { patience: { kind: 'listen', longestMs: 60_000 } }, snapshot: { bans, allowed: [], offences: [] } });
+
+  test('a confined ban that the kernel lost is put in as it was, one that it holds is in both', () => {
+    const rig = rigWith(confined('203.0.113.1/32'), confined('203.0.113.2/32'));
+    rig.kernel.putBans([{ ...kernelBan(confined('203.0.113.2/32')), confined: true }]);
+    expect(reconcile(rig, rig.now())).toMatchObject({ inBoth: 1, putIntoKernel: 1, inputs: [] });
+    expect(rig.kernel.listBans().map(held => held.confined)).toEqual([true, true]);
+  });
+
+  test('a confined entry that only the kernel knows becomes a full ban', async () => {
+    const rig = rigWith();
+    rig.kernel.putBans([{ ...kernelBan(confined('203.0.113.1/32')), confined: true }]);
+    for (const input of reconcile(rig, rig.now()).inputs) await rig.pipeline.order(input);
+    expect(rig.ledger.bans()[0]?.confined).toBeUndefined();
+    expect(rig.kernel.listBans()[0]?.confined).toBeUndefined();
+  });
+
+  test('whom the kernel drops in full already is not let out to the traps again: the ban is full in the ledger too', async () => {
+    const rig = rigWith(confined('203.0.113.1/32'));
+    rig.kernel.putBans([kernelBan(confined('203.0.113.1/32'))]);
+    const done = reconcile(rig, rig.now());
+    expect(rig.kernel.listBans()[0]?.confined).toBeUndefined();
+    for (const input of done.inputs) await rig.pipeline.order(input);
+    expect(rig.ledger.bans()[0]?.confined).toBeUndefined();
+    expect(rig.kernel.listBans()[0]?.confined).toBeUndefined();
+  });
+
+  test('a full ban that the kernel holds as a confined one is put in as full', () => {
+    const full = ban('203.0.113.1/32', unixMs(START + HOUR_MS));
+    const rig = rigWith(full);
+    rig.kernel.putBans([{ ...kernelBan(full), confined: true }]);
+    expect(reconcile(rig, rig.now())).toMatchObject({ inBoth: 0, putIntoKernel: 1 });
+    expect(rig.kernel.listBans()[0]?.confined).toBeUndefined();
+  });
 });
