@@ -1,5 +1,6 @@
 /** Log-ins: what counts as a guess, and which pairs come from the lists that botnets carry. */
 import type { Finding } from '@honeymesh/intel/findings';
+import type { Observation } from '@honeymesh/intel/observations';
 
 /** User, then the secrets that factories and installers gave it, or that Mirai and its heirs try first. `-` stands for an empty secret. */
 const DEFAULT_SECRETS: Readonly<Record<string, string>> = {
@@ -129,12 +130,11 @@ const ANONYMOUS_USERS = new Set(['anonymous', 'ftp']);
 const ANONYMOUS_SECRETS = new Set(['', 'anonymous', 'guest', 'ftp']);
 
 /** A log-in is a guess unless it is anonymous FTP, a token, a name without a secret that is no default, or an SNMP community that is none. */
-export function judgeCredentials(protocol: string, user: string, secret: string, scheme: string | undefined): readonly Finding[] {
+export function judgeCredentials(protocol: string, { user, secret, scheme }: Extract<Observation, { kind: 'credentials' }>): readonly Finding[] {
   if (protocol === 'snmp') return DEFAULT_COMMUNITIES.has(secret) ? [guess(user), byDefault(secret)] : [];
-  const isDefault = scheme === undefined && protocol !== 'rdp' && DEFAULT_PAIRS.has(`${user}\0${secret}`) && !(user === '' && secret === '');
-  const isDefaultOfDesktop = scheme === undefined && protocol === 'rdp' && secret !== '' && DEFAULT_PAIRS.has(`${user}\0${secret}`);
   if (protocol === 'ftp' && isAnonymous(user, secret)) return [];
-  if (isDefault || isDefaultOfDesktop) return [guess(user), byDefault(`${user}:${secret}`)];
+  if (secret === '' && (user === '' || protocol === 'rdp')) return []; // a desktop asks for the password on its own screen
+  if (scheme === undefined && DEFAULT_PAIRS.has(`${user}\0${secret}`)) return [guess(user), byDefault(`${user}:${secret}`)];
   if (secret === '' || scheme === 'ident') return [];
   if (scheme !== undefined && WEB_PROTOCOLS.has(protocol) && !GUESSABLE_WEB_SCHEMES.has(scheme)) return [];
   return [guess(user)];

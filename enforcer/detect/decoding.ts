@@ -151,6 +151,7 @@ function resolved(text: string, layered: boolean): Decoded {
 }
 
 function lookedUp(inner: string): string | undefined {
+  if (inner.startsWith('jndi:')) return undefined;
   const fallback = inner.lastIndexOf(':-');
   if (fallback >= 0) return inner.slice(fallback + 2);
   const colon = inner.indexOf(':');

@@ -5,9 +5,17 @@ import type { Reason } from '@honeymesh/intel/reasons';
 import { COMMAND_RULES } from './commands.ts';
 import { judgeCredentials } from './credentials.ts';
 import { type Decoded, decodeBody, decodeHeader, decodeShell, decodeTarget } from './decoding.ts';
-import { HTTP_RULES } from './http.ts';
+import { DEVICE_RULES } from './devices.ts';
+import { GATEWAY_RULES } from './gateways.ts';
+import { INJECTION_RULES } from './http.ts';
 import { createMatcher } from './matcher.ts';
-import { AGENT, BODY, type Found, HEADER, LINE, MAIL, NAME, OPAQUE, SHELL, TARGET } from './rules.ts';
+import { OBFUSCATION_RULES, randomBody, randomToken } from './obfuscation.ts';
+import { OBJECT_RULES } from './objects.ts';
+import { PROBE_RULES } from './probes.ts';
+import { PRODUCT_RULES } from './products.ts';
+import { ACT, AGENT, BODY, type Found, HEADER, HEADER_NAME, LINE, MAIL, NAME, OPAQUE, type Rule, SHELL, TARGET } from './rules.ts';
+import { SCANNER_RULES } from './scanners.ts';
+import { SERVICE_RULES } from './services.ts';
 
 export interface About {
   /** As the trap names it: `http`, `https`, `redis`, `redis-tls`, `unknown` ... */
@@ -19,12 +27,24 @@ export interface About {
 /** Of one observation; the strongest are kept. */
 export const MOST_OF_ONE = 6;
 
-const SHELLS = new Set(['telnet', 'ssh', 'adb']);
-const WEB_PROTOCOLS = new Set(['http', 'http-proxy', 'docker', 'kubernetes', 'elasticsearch']);
+export const RULES: readonly Rule[] = [
+  ...INJECTION_RULES,
+  ...OBJECT_RULES,
+  ...PRODUCT_RULES,
+  ...GATEWAY_RULES,
+  ...DEVICE_RULES,
+  ...COMMAND_RULES,
+  ...SERVICE_RULES,
+  ...SCANNER_RULES,
+  ...PROBE_RULES,
+  ...OBFUSCATION_RULES,
+];
+const matcher = createMatcher(RULES);
+
+const SHELLS: ReadonlySet<string> = new Set(['telnet', 'ssh', 'adb']);
+const WEB_PROTOCOLS: ReadonlySet<string> = new Set(['http', 'http-proxy', 'docker', 'kubernetes', 'elasticsearch']);
 const NONE: readonly Finding[] = [];
 const BEFORE_QUOTE = 24;
-
-const matcher = createMatcher([...HTTP_RULES, ...COMMAND_RULES]);
 
 /** What is hostile in it, strongest first; at most MOST_OF_ONE. Never throws. */
 export function judgeObservation(observation: Observation, about: About): readonly Finding[] {
@@ -32,28 +52,30 @@ export function judgeObservation(observation: Observation, about: About): readon
   const found: Found = new Map();
   switch (observation.kind) {
     case 'credentials':
-      for (const finding of judgeCredentials(protocol, observation.user, observation.secret, observation.scheme)) found.set(finding.rule, finding);
-      look(found, observation.user, NAME, protocol);
-      look(found, observation.secret, NAME, protocol);
+      for (const finding of judgeCredentials(protocol, observation)) found.set(finding.rule, finding);
+      lookTwice(found, observation.user, NAME, protocol, decodeHeader);
+      lookTwice(found, observation.secret, NAME, protocol, decodeHeader);
       break;
     case 'command':
-      if (SHELLS.has(protocol)) lookTwice(found, observation.line, SHELL, protocol, decodeShell);
+      if (SHELLS.has(protocol)) judgeOrder(found, observation.line, protocol);
       else lookTwice(found, observation.line, LINE, protocol, decodeBody);
       break;
     case 'request':
-      lookTwice(found, observation.target, TARGET, protocol, decodeTarget);
-      for (const [name, value] of observation.headers) lookTwice(found, value, isAgent(name) ? AGENT | HEADER : HEADER, protocol, decodeHeader);
+      judgeRequest(found, observation, protocol);
       break;
     case 'payload':
-      lookTwice(found, observation.content, placeOf(observation.name, protocol), protocol, decodeBody);
+      judgePayload(found, observation, protocol, about.transport);
       break;
     case 'fingerprint':
       look(found, observation.value, AGENT, protocol);
       break;
     case 'malformed':
+      // Two lengths for one body: one for the guard, one for who is behind it.
+      if (observation.why === 'contradictory body') add(found, { rule: 'contradictory-body', reason: 'malformed', kind: 'payload', quote: '' });
+      break;
     case 'too-much':
     case 'deadline':
-      return NONE;
+      break;
   }
   return found.size === 0 ? NONE : strongest(found);
 }
@@ -71,36 +93,74 @@ const HOSTILE_REASONS: ReadonlySet<Reason> = new Set([
 /** Whether this is hostile content (tier E2 where the source is proven). What is only hidden (`obfuscated`) or only broken (`malformed`) is not. */
 export const isHostile = (findings: readonly Finding[]): boolean => findings.some(({ reason }) => HOSTILE_REASONS.has(reason));
 
+/** A line that got as far as a shell is an order, whatever it is. */
+function judgeOrder(found: Found, line: string, protocol: string): void {
+  if (protocol === 'adb' && !/^(?:shell|exec|sync|root:|remount:|tcpip:|reboot:|install|abb)/.test(line) && /^(?:CNXN |[a-z-]{2,24}:)/.test(line)) {
+    lookTwice(found, line, LINE, protocol, decodeShell);
+    return;
+  }
+  lookTwice(found, line, SHELL, protocol, decodeShell);
+  if (line.trim() !== '') add(found, { rule: 'shell-command', reason: 'command', kind: 'command', quote: line.slice(0, LONGEST_QUOTE) });
+  add(found, randomToken(line));
+}
+
+function judgeRequest(found: Found, { method, target, headers }: Extract<Observation, { kind: 'request' }>, protocol: string): void {
+  if (!WEB_PROTOCOLS.has(protocol)) {
+    lookTwice(found, `${method} ${target}`, LINE, protocol, decodeTarget);
+    for (const [, value] of headers) look(found, value, LINE | AGENT, protocol);
+    return;
+  }
+  if (method === 'GET' || method === 'HEAD') lookTwice(found, target, TARGET, protocol, decodeTarget);
+  else lookTwice(found, `${method} ${target}`, TARGET | ACT, protocol, decodeTarget);
+  for (const [name, value] of headers) {
+    look(found, name, HEADER_NAME, protocol);
+    lookTwice(found, value, isAgent(name) ? AGENT | HEADER : HEADER, protocol, decodeHeader);
+  }
+}
+
+function judgePayload(found: Found, { name, content, bytes }: Extract<Observation, { kind: 'payload' }>, protocol: string, transport: 'tcp' | 'udp'): void {
+  if (name === 'mail') lookTwice(found, content, MAIL, protocol, decodeHeader);
+  else if (name === 'body' && WEB_PROTOCOLS.has(protocol)) {
+    lookTwice(found, content, BODY, protocol, decodeBody);
+    add(found, randomBody(content, bytes));
+  } else {
+    // What is not known may be a request that came to the wrong door.
+    const place = isRequest(content) ? OPAQUE | TARGET | HEADER | BODY | AGENT : OPAQUE;
+    lookTwice(found, content, place, protocol, transport === 'udp' ? decodeHeader : decodeBody);
+  }
+}
+
 function look(found: Found, text: string, place: number, protocol: string): number {
   const before = found.size;
   for (const { rule, at } of matcher.search(text, place, protocol)) {
     if (found.has(rule.name)) continue;
     const from = Math.max(0, at - BEFORE_QUOTE);
-    found.set(rule.name, { rule: rule.name, reason: rule.reason, kind: rule.kind, quote: text.slice(from, from + LONGEST_QUOTE) });
+    add(found, { rule: rule.name, reason: rule.reason, kind: rule.kind, quote: text.slice(from, from + LONGEST_QUOTE) });
   }
   return found.size - before;
 }
 
-/** As it came, and as it is meant. */
+/** As it came, and as it is meant. What only shows after more decoding than anybody needs was hidden. */
 function lookTwice(found: Found, raw: string, place: number, protocol: string, decode: (raw: string) => Decoded): void {
   look(found, raw, place, protocol);
   const { text, layered } = decode(raw);
   if (text === raw) return;
   const more = look(found, text, place, protocol);
-  if (more > 0 && layered) found.set('hidden-words', { rule: 'hidden-words', reason: 'obfuscated', kind: 'payload', quote: raw.slice(0, LONGEST_QUOTE) });
+  if (more > 0 && layered) add(found, { rule: 'hidden-words', reason: 'obfuscated', kind: 'payload', quote: raw.slice(0, LONGEST_QUOTE) });
+}
+
+function add(found: Found, finding: Finding | undefined): void {
+  if (finding !== undefined && !found.has(finding.rule)) found.set(finding.rule, finding);
 }
 
 const plainName = (protocol: string): string => (protocol === 'https' ? 'http' : protocol.endsWith('-tls') ? protocol.slice(0, -4) : protocol);
 
 const isAgent = (name: string): boolean => name.length === 10 && name.toLowerCase() === 'user-agent';
 
-function placeOf(name: string, protocol: string): number {
-  if (name === 'mail') return MAIL;
-  return name === 'body' && WEB_PROTOCOLS.has(protocol) ? BODY : OPAQUE;
-}
+const isRequest = (content: string): boolean => /^[A-Z]{3,10} [^\s]{1,2048} HTTP\/\d/.test(content);
 
 function strongest(found: Found): readonly Finding[] {
   const findings = [...found.values()];
-  findings.sort((one, other) => CONTENT_KINDS.indexOf(one.kind) - CONTENT_KINDS.indexOf(other.kind));
-  return findings.slice(0, MOST_OF_ONE);
+  if (findings.length > 1) findings.sort((one, other) => CONTENT_KINDS.indexOf(one.kind) - CONTENT_KINDS.indexOf(other.kind));
+  return findings.length > MOST_OF_ONE ? findings.slice(0, MOST_OF_ONE) : findings;
 }

@@ -1,0 +1,173 @@
+/** Exploits of products by what they must ask for: paths, parameters and headers that nobody else asks for. Names tell the product and, where there is one, the CVE. */
+import { ACT, ANYWHERE, BODY, exploit, HEADER, HEADER_NAME, type Rule, SERVICE, TARGET } from './rules.ts';
+
+/** Paths that only an exploit asks for. */
+const asks = (name: string, words: readonly string[], shape?: RegExp): Rule =>
+  exploit(name, { places: TARGET, words, ...(shape === undefined ? {} : { shape }) });
+const carries = (name: string, words: readonly string[], shape?: RegExp): Rule =>
+  exploit(name, { places: TARGET | BODY | HEADER, words, ...(shape === undefined ? {} : { shape }) });
+
+export const PRODUCT_RULES: readonly Rule[] = [
+  // Frameworks and application servers
+  asks('phpunit-cve-2017-9841', ['eval-stdin.php']),
+  carries(
+    'thinkphp',
+    ['\\think\\', '/think\\', 'invokefunction', '_method=__construct', 'lang=../../'],
+    /[\\/]think\\\w|invokefunction|_method=__construct|lang=\.\.\/\.\.\//,
+  ),
+  carries('drupal-cve-2018-7600', ['#post_render', '#lazy_builder', '[#markup]', '[#type]', 'account/mail/#value', '#pre_render']),
+  asks('laravel-cve-2021-3129', ['/_ignition/execute-solution']),
+  carries('struts', ['/struts2-showcase', 'top.uploadfilename', 'struts2-rest-showcase'], /\/struts2-(?:rest-)?showcase|top\.uploadfilename/),
+  exploit('spring-cloud', { places: HEADER_NAME, words: ['spring.cloud.function.routing-expression'] }),
+  exploit('spring-cloud', { places: ACT, words: ['/actuator/gateway/routes', '/functionrouter', '/actuator/env', '/actuator/restart', '/jolokia'] }),
+  exploit('next-cve-2025-29927', { places: HEADER_NAME, words: ['x-middleware-subrequest'] }),
+  carries(
+    'react-cve-2025-55182',
+    [':__proto__:then', '_response":{"_prefix', '"status":"resolved_model"', 'resolved_model'],
+    /:__proto__:then|"_prefix|resolved_model/,
+  ),
+  asks(
+    'weblogic',
+    ['/wls-wsat/', '/_async/asyncresponseservice', '/bea_wls_', '/console/css/', '/console/images/', '/wls-cat/'],
+    /\/wls-(?:wsat|cat)\/|\/_async\/|\/bea_wls_|\/console\/(?:css|images)\/(?:%|\.\.|$)/,
+  ),
+  carries('weblogic', ['com.tangosol.coherence.mvel2', 'com.bea.core.repackaged', 'work:workcontext', '<work:workcontext']),
+  asks('jboss', [
+    '/invoker/jmxinvoker',
+    '/invoker/ejbinvoker',
+    '/invoker/readonly',
+    '/jmx-console/htmladaptor?action=',
+    '/web-console/invoker',
+    '/jbossmq-httpil/',
+    '/jbossws/services',
+  ]),
+  exploit('tomcat-deploy', { places: ACT, words: ['/manager/text/deploy', '/manager/html/upload', '/manager/deploy'] }),
+  asks('tomcat-deploy', ['/manager/text/deploy?', '/manager/html/deploy?']),
+  carries(
+    'solr',
+    ['params.resource.loader', 'stream.file=file', 'solr.velocity', 'v.template.custom', 'dataconfig=', 'wt=velocity'],
+    /params\.resource\.loader|stream\.file=|solr\.velocity|v\.template\.custom|dataconfig=.{0,40}<|wt=velocity/,
+  ),
+  asks('jenkins', ['/securityrealm/user/admin/descriptorbyname', '/descriptorbyname/org.', '/cli?remoting=false']),
+  exploit('jenkins', { places: ACT, words: ['/scripttext', ' /script'], shape: /\/scripttext|(?<=^post) \/script(?:$|[?/])/ }),
+  asks('druid-cve-2021-25646', ['/druid/indexer/v1/sampler', '/druid/coordinator/v1/lookups/config']),
+  asks('ofbiz', [
+    '/webtools/control/xmlrpc',
+    '/webtools/control/programexport',
+    '/webtools/control/forgotpassword',
+    '/webtools/control/testservice',
+    '/webtools/control/main/programexport',
+    '/webtools/control/showdatetime',
+  ]),
+  exploit('flink', { places: ACT, words: ['/jars/upload'] }),
+  exploit('hadoop-yarn', { places: ACT, words: ['/ws/v1/cluster/apps'] }),
+  carries('hadoop-yarn', ['am-container-spec']),
+  exploit('spark', { places: ACT, words: ['/v1/submissions/create'] }),
+  carries('spark', ['doas=`'], /doas=`/),
+  exploit('activemq-cve-2023-46604', { places: ANYWHERE, words: ['classpathxmlapplicationcontext', 'filesystemxmlapplicationcontext'] }),
+  exploit('rocketmq-cve-2023-33246', { places: SERVICE, words: ['rocketmqhome='] }),
+  carries(
+    'groovy-script',
+    ['/plugins/script', 'script=groovy', 'lang":"groovy', '"lang": "groovy', "lang':'groovy"],
+    /script=groovy|lang['"]\s?:\s?['"]groovy/,
+  ),
+  carries(
+    'elasticsearch-script',
+    ['"script_fields"', '"script"', 'source='],
+    /"script(?:_fields)?".{0,240}?(?:java\.|class\.forname|getruntime|import )|source=.{0,120}?"script/,
+  ),
+  asks('elasticsearch-files', ['/_plugin/', '/_snapshot/'], /\/_(?:plugin|snapshot)\/[\w-]{1,32}\/\.\./),
+  carries(
+    'coldfusion',
+    ['/cfide/adminapi/', '/cf_scripts/scripts/ajax/', '_cfclient=true', '/cfide/wizards/', 'cfexecute', '/cfide/componentutils'],
+    /\/cfide\/(?:adminapi|wizards|componentutils)|\/cf_scripts\/scripts\/ajax\/ckeditor|_cfclient=true|<cfexecute/,
+  ),
+  carries(
+    'telerik',
+    ['telerik.web.ui.webresource.axd?type=rau', 'telerik.web.ui.dialoghandler'],
+    /telerik\.web\.ui\.webresource\.axd\?type=rau|dialoghandler\.asp?x?/,
+  ),
+  exploit('iis-cve-2017-7269', { places: HEADER, words: ['<http://localhost'], shape: /<http:\/\/localhost(?::\d{1,5})?\/[^>]{48}/ }),
+  exploit('iis-cve-2015-1635', { places: HEADER, words: ['18446744073709551615'] }),
+
+  // Collaboration
+  asks('confluence', [
+    '/pages/createpage-entervariables.action',
+    '/pages/doenterpagevariables.action',
+    '/template/aui/text-inline.vm',
+    '/setup/setupadministrator.action',
+    '/json/setup-restore',
+    '/rest/tinymce/1/macro/preview',
+    '/pages/templates2/viewpagetemplate.action',
+    'bootstrapstatusprovider.applicationconfig',
+  ]),
+  asks('ognl-in-path', ['/${', '/%24%7b'], /\/(?:\$|%24)(?:\{|%7b).{0,8}(?:#|@|class|new |"|%23|%40|%22|\()/),
+  asks(
+    'jira',
+    ['/secure/contactadministrators!default', '/secure/querycomponent!default', '/s/x/_/;/', '/secure/admin/installnewlicense', '/servicedesk/customer/../../'],
+    /\/secure\/(?:contactadministrators|querycomponent)!default|\/s\/\w{1,40}\/_\/;\/|installnewlicense/,
+  ),
+  asks('bitbucket-cve-2022-36804', ['%00--exec', '%00--remote', '\0--exec', '\0--remote']),
+  asks('crowd-cve-2019-11580', ['/crowd/admin/uploadplugin.action']),
+  asks(
+    'exchange-proxyshell',
+    ['/autodiscover/autodiscover.json', '/mapi/nspi'],
+    /\/autodiscover\/autodiscover\.json(?:\?|%3f)[^ ]{0,120}(?:@|%40|powershell)|\/mapi\/nspi\/?\?[^ ]{0,80}@/,
+  ),
+  exploit('exchange-proxylogon', { places: HEADER, words: ['x-beresource=', 'x-anonresource-backend='] }),
+  asks('exchange-proxylogon', ['/ecp/y.js', '/owa/auth/x.js', '/ecp/main.css', '/ecp/program.js', '/ecp/default.flt', '/ecp/x.js']),
+  asks('sharepoint-cve-2025-53770', ['/_layouts/15/toolpane.aspx', '/_layouts/16/toolpane.aspx', 'spinstall0.aspx', '/_layouts/15/start.aspx/../toolpane']),
+  carries(
+    'zimbra',
+    ['/service/extension/backup/mboximport', '/service/proxy?target=', '/zimbraadmin/../', 'localconfig.xml'],
+    /\/service\/extension\/backup\/mboximport|\/service\/proxy\?target=|localconfig\.xml/,
+  ),
+  carries('vbulletin', ['widgetconfig[code]', 'widget_tabbedcontainer_tab_panel', 'ajax/api/hook/decodearguments', 'ajax/api/ad/replaceadtemplate']),
+  asks('joomla', [
+    'list[fullordering]',
+    '/api/index.php/v1/config/application?public',
+    'option=com_jce&task=plugin&plugin=imgmanager',
+    'com_contenthistory&view=history',
+  ]),
+  asks('wordpress', [
+    'wp-file-manager/lib/php/connector',
+    'revslider_show_image',
+    'duplicator_download',
+    '/wp-admin/setup-config.php?step',
+    'bricks/v1/render_element',
+    '/wp-json/wpgmza/v1/',
+    'formcraft/file-upload',
+    '/wp-content/plugins/backup-backup/includes/backup-heart.php',
+    'wp_ajax_try_2020',
+    'rest_route=/bricks',
+  ]),
+  carries(
+    'magento',
+    ['/magmi/web/', '/rest/v1/guest-carts/1/estimate-shipping', 'cms_wysiwyg/directive'],
+    /\/magmi\/web|estimate-shipping-methods|cms_wysiwyg\/directive/,
+  ),
+  carries(
+    'craft-cms',
+    ['action=conditions/render', 'generate-transform', 'craft\\elements\\conditions'],
+    /action=conditions\/render|assets\/generate-transform|craft\\{1,2}elements\\{1,2}conditions/,
+  ),
+  carries('geoserver-cve-2024-36401', ['exec(java.lang.runtime', 'valuereference=exec', 'exec(java.lang']),
+  carries('metabase-cve-2023-38646', ['/api/setup/validate', 'init=create trigger'], /\/api\/setup\/validate|init=create trigger/),
+  asks('openfire-cve-2023-32315', ['/setup/setup-s/']),
+  asks('cacti-cve-2022-46169', ['/remote_agent.php?action=polldata']),
+  carries('langflow-cve-2025-3248', ['/api/v1/validate/code']),
+  exploit('papercut', { places: TARGET, words: ['page/setupcompleted'] }),
+  asks('screenconnect-cve-2024-1709', ['/setupwizard.aspx/']),
+  asks('teamcity-cve-2024-27198', ['?jsp=/', ';.jsp', '/app/rest/users/id:1/tokens', '/app/rest/debug/processes']),
+  asks('manageengine', ['/./restapi/', '/restapi/logonmgt', '/samlresponseservlet', '/servlet/dcoperationsservlet', '/mdm/client/v1/mdmlogin']),
+  asks('moveit-cve-2023-34362', ['/moveitisapi/moveitisapi.dll', '/human2.aspx']),
+  asks('goanywhere', ['/goanywhere/lic/accept', 'initialaccountsetup.xhtml', '/goanywhere/images/..;']),
+  exploit('crushftp', {
+    places: TARGET | HEADER,
+    words: ['credential=crushadmin', '/webinterface/function/?command=getuserlist', 'command=getuserlist&servergroup'],
+  }),
+  exploit('cleo-cve-2024-50623', { places: HEADER_NAME, words: ['vlsync'] }),
+  asks('sitecore', ['/sitecore/shell/clientbin/reporting/report.ashx', '/sitecore_xaml.ashx']),
+  asks('sharefile', ['/documentum/upload.aspx?parentid', '/cifs/upload.aspx']),
+  asks('qlik-cve-2023-41265', ['/resources/qmc/fonts/../', '/resources/autogenerated/']),
+];
