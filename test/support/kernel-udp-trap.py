@@ -7,7 +7,7 @@ import socket
 import struct
 import sys
 
-SO_MARK, IP_TRANSPARENT, IP_RECVORIGDSTADDR, IPV6_TRANSPARENT, IPV6_RECVORIGDSTADDR = 36, 19, 20, 75, 74
+SO_MARK, IP_PKTINFO, IP_TRANSPARENT, IP_RECVORIGDSTADDR, IPV6_TRANSPARENT, IPV6_RECVORIGDSTADDR = 36, 8, 19, 20, 75, 74
 MARK = int(sys.argv[2])
 
 
@@ -31,7 +31,7 @@ def answer(trap):
     for _, kind, data in ancillary:
         if kind == IP_RECVORIGDSTADDR:
             port, own = struct.unpack_from("!H", data, 2)[0], data[4:8]
-            source = [(socket.IPPROTO_IP, socket.IP_PKTINFO, struct.pack("I4s4s", 0, own, bytes(4)))]
+            source = [(socket.IPPROTO_IP, IP_PKTINFO, struct.pack("I4s4s", 0, own, bytes(4)))]
         elif kind == IPV6_RECVORIGDSTADDR:
             port, own = struct.unpack_from("!H", data, 2)[0], data[8:24]
             source = [(socket.IPPROTO_IPV6, socket.IPV6_PKTINFO, own + struct.pack("I", 0))]
