@@ -105,8 +105,8 @@ export interface TrapLimits {
 
 export type ToTrap =
   | { readonly kind: 'start'; readonly options: TrapOptions }
-  /** Ends the sessions of a source that is banned now. */
-  | { readonly kind: 'close'; readonly target: Prefix };
+  /** Ends the sessions of sources that are banned now. */
+  | { readonly kind: 'close'; readonly targets: readonly Prefix[] };
 
 const LONGEST_WHY = 200;
 

@@ -1,15 +1,22 @@
-/** The daemon's side of the traps: starts the trap process, starts it again with back-off when it dies, hears what it saw. A crash there never touches enforcement. */
+/**
+ * The daemon's side of the traps: starts the trap process, starts it again with back-off when it dies or stalls, hears what it saw. A crash there never
+ * touches enforcement.
+ */
 import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Prefix } from '@honeymesh/intel/address';
+import type { TrapPorts } from '../kernel/port.ts';
 import type { TrapListeners } from '../launch/messages.ts';
-import { readTrapMessage, type ToTrap, type TrapLimits, type TrapObservation, type TrapOptions } from './messages.ts';
+import { readTrapMessage, type ToTrap, type TrapIdentity, type TrapLimits, type TrapObservation, type TrapOptions } from './messages.ts';
 
 export interface TrapSupervisorOptions {
   /** The ports that lead here, for status. */
-  readonly ports: readonly number[];
+  readonly ports: TrapPorts;
   readonly listeners: TrapListeners;
-  /** The pinned `heartbeat` map. */
-  readonly heartbeatPin: string;
+  /** The folder of the instance's pinned maps. */
+  readonly pins: string;
+  readonly identity: TrapIdentity;
   /** traps/server/entry.ts */
   readonly entry: string;
   readonly limits?: Partial<TrapLimits>;
@@ -22,12 +29,14 @@ export interface TrapSupervisorDeps {
   readonly onDown: (why: string, againInMs: number) => void;
   /** It listens (again). */
   readonly onUp: () => void;
+  /** A session there ended by a mistake of ours; the others go on. At most one a second is told. */
+  readonly onFault?: (why: string) => void;
   /** Starts the process; a test gives a double. */
   readonly launch?: (options: TrapSupervisorOptions) => ChildProcess;
 }
 
 export interface TrapStatus {
-  readonly ports: readonly number[];
+  readonly ports: TrapPorts;
   readonly sessions: number;
   readonly running: boolean;
 }
@@ -41,9 +50,26 @@ export interface TrapSupervisor {
   status(): TrapStatus;
 }
 
-export const TRAP_LIMITS: TrapLimits = { sessions: 1024, sessionsPerSource: 16, receivedBytes: 16 * 1024, patienceMs: 3_000, heartbeatMs: 250 };
+export const TRAP_LIMITS: TrapLimits = {
+  sessions: 16_384,
+  sessionsPerSource: 64,
+  deadlineMs: 3_000,
+  sessionMs: 60_000,
+  receivedBytes: 64 * 1024,
+  sentBytes: 256 * 1024,
+  messages: 256,
+  heartbeatMs: 250,
+  repliesPerSecond: 200,
+  repliesPerSecondPerSource: 5,
+};
 
-const HEAP_MB = 96;
+const HEAP_MB = 192;
+/** Of V8's young generation: its default of 16 MB would be most of what ten thousand sessions take. */
+const YOUNG_MB = 4;
+/** It reports each second; one that is silent for so long has stalled, and its ports are closed ports since. */
+const SILENCE_MS = 5_000;
+const WATCH_MS = 500;
+const START_MS = 20_000; // until it listens: a busy machine at boot
 const FIRST_WAIT_MS = 250;
 const LONGEST_WAIT_MS = 30_000;
 const HEALTHY_MS = 60_000; // so long without a crash, and the next one waits no longer than the first
@@ -59,16 +85,27 @@ export function createTrapSupervisor(options: TrapSupervisorOptions, deps: TrapS
   let sessions = 0;
   let running = false;
   let stopping = false;
+  let toClose: Prefix[] = [];
+
+  /** One message for all that were banned in this turn of the loop. */
+  function closeAll(): void {
+    const targets = toClose;
+    toClose = [];
+    if (child !== undefined && running) tell(child, { kind: 'close', targets });
+  }
 
   function begin(): void {
     const started = performance.now();
     const born = launch(options);
+    let heardMs = started;
+    let listening = false;
     let trouble = '';
     let over = false;
     child = born;
     const ended = (why: string): void => {
       if (over) return;
       over = true;
+      clearInterval(watching);
       running = false;
       sessions = 0;
       child = undefined;
@@ -80,7 +117,16 @@ export function createTrapSupervisor(options: TrapSupervisorOptions, deps: TrapS
     };
     born.once('error', error => ended(`the trap process could not be started: ${error.message}`));
     born.once('exit', (code, signal) => ended(`the trap process ended with ${signal ?? `code ${code}`}`));
+    // Looked at in steps: where it was our own loop that stood still, what waits in the channel is heard before the next step.
+    let silentSteps = 0;
+    const watching = setInterval(() => {
+      silentSteps = performance.now() - heardMs >= (listening ? SILENCE_MS : START_MS) ? silentSteps + 1 : 0;
+      if (silentSteps < 2 || over) return;
+      trouble = listening ? `the trap process said nothing for ${SILENCE_MS / 1000} s` : `the trap process did not start within ${START_MS / 1000} s`;
+      born.kill('SIGKILL');
+    }, WATCH_MS);
     born.on('message', message => {
+      heardMs = performance.now();
       const said = readTrapMessage(message);
       if (!said.ok) {
         trouble = `the trap process said what it must not (${said.why})`;
@@ -89,11 +135,15 @@ export function createTrapSupervisor(options: TrapSupervisorOptions, deps: TrapS
       }
       switch (said.value.kind) {
         case 'listening':
+          listening = true;
           running = true;
           deps.onUp();
           break;
         case 'trouble':
           trouble = said.value.why;
+          break;
+        case 'fault':
+          deps.onFault?.(said.value.why);
           break;
         case 'observations':
           sessions = said.value.sessions;
@@ -110,31 +160,44 @@ export function createTrapSupervisor(options: TrapSupervisorOptions, deps: TrapS
       clearTimeout(again);
       const last = child;
       if (last === undefined) return;
-      const gone = new Promise<void>(resolve => last.once('exit', () => resolve()));
+      const exited = once(last, 'exit');
+      const silent = last.connected ? once(last, 'disconnect') : undefined; // its last rows can arrive after its end
       last.kill('SIGTERM');
       const force = setTimeout(() => last.kill('SIGKILL'), GRACE_MS);
-      await gone;
+      await exited;
       clearTimeout(force);
+      if (silent !== undefined) await Promise.race([silent, sleep(GRACE_MS, undefined, { ref: false })]);
     },
     closeSource(target) {
-      if (child !== undefined && running && sessions > 0) tell(child, { kind: 'close', target });
+      if (!running || sessions === 0) return;
+      if (toClose.push(target) === 1) setImmediate(closeAll);
     },
     status: () => ({ ports: options.ports, sessions, running }),
   };
 }
 
-function trapOptions({ listeners, heartbeatPin, limits }: TrapSupervisorOptions): TrapOptions {
-  const given = [listeners.ipv4, listeners.ipv6].filter(fd => fd !== null);
+/** In the order in which the process inherits them. */
+const descriptorsOf = ({ ipv4, ipv6, udp4, udp6 }: TrapListeners): readonly number[] => [ipv4, ipv6, udp4, udp6].filter(fd => fd !== null);
+
+function trapOptions({ listeners, pins, identity, limits }: TrapSupervisorOptions): TrapOptions {
+  const given = descriptorsOf(listeners);
   const place = (fd: number | null): number | null => (fd === null ? null : FIRST_FD + given.indexOf(fd));
-  return { ipv4: place(listeners.ipv4), ipv6: place(listeners.ipv6), heartbeatPin, limits: { ...TRAP_LIMITS, ...limits } };
+  return {
+    ipv4: place(listeners.ipv4),
+    ipv6: place(listeners.ipv6),
+    udp4: place(listeners.udp4),
+    udp6: place(listeners.udp6),
+    pins,
+    identity,
+    limits: { ...TRAP_LIMITS, ...limits },
+  };
 }
 
 /** The kernel ends it when the daemon dies, whatever it is doing then; it inherits no capability, since the daemon has none. */
 function startTrapProcess({ listeners, entry }: TrapSupervisorOptions): ChildProcess {
-  const fds = [listeners.ipv4, listeners.ipv6].filter(fd => fd !== null);
-  const node = [process.execPath, `--max-old-space-size=${HEAP_MB}`, entry];
+  const node = [process.execPath, `--max-old-space-size=${HEAP_MB}`, `--max-semi-space-size=${YOUNG_MB}`, entry];
   return spawn('setpriv', ['--no-new-privs', '--pdeathsig', 'KILL', '--', ...node], {
-    stdio: ['ignore', 'inherit', 'inherit', 'ipc', ...fds],
+    stdio: ['ignore', 'inherit', 'inherit', 'ipc', ...descriptorsOf(listeners)],
     env: { PATH: process.env.PATH ?? '/usr/sbin:/usr/bin:/sbin:/bin' },
   });
 }

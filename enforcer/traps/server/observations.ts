@@ -1,72 +1,149 @@
 /**
- * What the sessions saw, on its way to the daemon: a touch leaves at once where nothing else is on the way, a flood of them is merged and bounded. What
- * does not fit is counted, never queued without end.
+ * What the sessions saw, on its way to the daemon. A touch and what was said leave at once where nothing left just before: they are what bans. Under a
+ * flood they leave in batches a few milliseconds apart, merged and bounded. What does not fit is counted, never queued without end.
  */
 import { LARGEST_BATCH, type TrapMessage, type TrapObservation } from '../messages.ts';
 
 export interface ObservationQueue {
   add(observation: TrapObservation): void;
+  /** A batch of events is over: what it brought can leave. */
+  settled(): void;
+  /** Sends what it can, whatever the time: the process ends. */
+  flush(): void;
 }
 
 export interface ObservationQueueDeps {
   /** Hands a message to the channel; `done` is called when it has left. */
   readonly send: (message: TrapMessage, done: () => void) => void;
-  /** Runs later in this turn of the loop, once for all that was accepted in it. */
-  readonly soon: (task: () => void) => void;
+  readonly nowMs: () => number;
+  /** Runs `task` once, so much later. */
+  readonly later: (task: () => void, ms: number) => void;
   readonly sessions: () => number;
 }
 
-const MOST_WAITING = 4 * LARGEST_BATCH;
-const MOST_ON_THE_WAY = 8; // batches: the daemon is late, but not lost
+type Of<Kind extends TrapObservation['kind']> = Extract<TrapObservation, { kind: Kind }>;
 
-export function createObservationQueue({ send, soon, sessions }: ObservationQueueDeps): ObservationQueue {
-  const touches = new Map<string, Extract<TrapObservation, { kind: 'touch' }>>();
-  let ended: TrapObservation[] = [];
+/** Between two messages. The daemon is woken by each, and may share our core. */
+const URGENT_EVERY_MS = 2;
+const PATIENT_EVERY_MS = 10;
+const MOST_WAITING = 4 * LARGEST_BATCH; // of each urgent kind
+const MOST_ENDED_WAITING = 16 * LARGEST_BATCH;
+const MOST_ON_THE_WAY = 8; // batches: the daemon is late, but not lost
+/** Lines of receipts in one message: some hundred kilobytes, so that no message holds up the touches behind it for long. */
+const MOST_LINES_TOGETHER = 1_024;
+
+export function createObservationQueue({ send, nowMs, later, sessions }: ObservationQueueDeps): ObservationQueue {
+  const touches = new Map<string, Of<'touch'>>();
+  const datagrams = new Map<string, Of<'datagram'>>();
+  const contents: Of<'content'>[] = [];
+  let ended: Of<'ended'>[] = [];
   let onTheWay = 0;
   let lost = 0;
+  let leftAtMs = Number.NEGATIVE_INFINITY;
   let planned = false;
 
-  function plan(): void {
-    if (planned || onTheWay >= MOST_ON_THE_WAY) return;
-    planned = true;
-    soon(flush);
+  const urgent = (): boolean => touches.size > 0 || contents.length > 0;
+  const waiting = (): boolean => urgent() || ended.length > 0 || datagrams.size > 0;
+  const dueAtMs = (): number => leftAtMs + (urgent() ? URGENT_EVERY_MS : PATIENT_EVERY_MS);
+
+  function leave(): void {
+    while (waiting() && onTheWay < MOST_ON_THE_WAY) {
+      if (nowMs() >= dueAtMs()) flushOne();
+      else {
+        plan();
+        return;
+      }
+    }
   }
 
-  function flush(): void {
-    planned = false;
-    // Touches first: they are what bans.
+  function plan(): void {
+    if (planned) return;
+    planned = true;
+    later(
+      () => {
+        planned = false;
+        leave();
+      },
+      Math.max(1, dueAtMs() - nowMs()),
+    );
+  }
+
+  function flushOne(): void {
     const batch: TrapObservation[] = [];
-    for (const [name, touch] of touches) {
-      if (batch.length >= LARGEST_BATCH) break;
-      batch.push(touch);
-      touches.delete(name);
+    takeFrom(touches, batch);
+    batch.push(...contents.splice(0, LARGEST_BATCH - batch.length));
+    let taken = 0;
+    for (let lines = 0; taken < ended.length && batch.length < LARGEST_BATCH && lines < MOST_LINES_TOGETHER; taken++) {
+      const session = ended[taken];
+      if (session === undefined) break;
+      batch.push(session);
+      lines += session.receipt.transcript.length + session.receipt.credentials.length;
     }
-    const room = LARGEST_BATCH - batch.length;
-    batch.push(...ended.slice(0, room));
-    ended = ended.slice(room);
-    if (batch.length === 0) return;
-    onTheWay++;
+    if (taken > 0) ended = ended.slice(taken);
+    takeFrom(datagrams, batch);
     const told = lost;
     lost = 0;
+    onTheWay++;
+    leftAtMs = nowMs();
     send({ kind: 'observations', observations: batch, sessions: sessions(), lost: told }, () => {
       onTheWay--;
-      if (touches.size + ended.length > 0) plan();
+      if (onTheWay === MOST_ON_THE_WAY - 1) leave();
     });
-    if (touches.size + ended.length > 0) plan();
+  }
+
+  function takeFrom<T extends TrapObservation>(waitingOnes: Map<string, T>, batch: TrapObservation[]): void {
+    for (const [name, observation] of waitingOnes) {
+      if (batch.length >= LARGEST_BATCH) return;
+      batch.push(observation);
+      waitingOnes.delete(name);
+    }
+  }
+
+  function addTouch(touch: Of<'touch'>): void {
+    const name = `${touch.port} ${touch.source}`;
+    const known = touches.get(name);
+    if (known !== undefined) touches.set(name, { ...known, count: known.count + touch.count, refused: known.refused + touch.refused });
+    else if (touches.size < MOST_WAITING) touches.set(name, touch);
+    else lost += touch.count;
+  }
+
+  function addDatagram(datagram: Of<'datagram'>): void {
+    const name = `${datagram.port} ${datagram.source} ${datagram.protocol}`;
+    const known = datagrams.get(name);
+    if (known !== undefined) {
+      datagrams.set(name, {
+        ...known,
+        count: known.count + datagram.count,
+        receivedBytes: known.receivedBytes + datagram.receivedBytes,
+        answered: known.answered || datagram.answered,
+        findings: known.findings.length > 0 ? known.findings : datagram.findings,
+      });
+    } else if (datagrams.size < MOST_WAITING) datagrams.set(name, datagram);
+    else lost += datagram.count;
   }
 
   return {
     add(observation) {
-      if (observation.kind === 'touch') {
-        const name = `${observation.source} ${observation.port}`;
-        const known = touches.get(name);
-        if (known !== undefined) touches.set(name, { ...known, count: known.count + observation.count });
-        else if (touches.size < MOST_WAITING) touches.set(name, observation);
-        else lost++;
-      } else if (ended.length < MOST_WAITING) ended.push(observation);
-      else lost++;
-      if (observation.kind === 'touch' && onTheWay === 0 && !planned) flush();
-      else plan();
+      switch (observation.kind) {
+        case 'touch':
+          addTouch(observation);
+          break;
+        case 'content':
+          if (contents.length < MOST_WAITING) contents.push(observation);
+          else lost++;
+          break;
+        case 'ended':
+          if (ended.length < MOST_ENDED_WAITING) ended.push(observation);
+          else lost++;
+          break;
+        case 'datagram':
+          addDatagram(observation);
+      }
+      if (onTheWay === 0 && urgent() && nowMs() >= dueAtMs()) flushOne();
+    },
+    settled: leave,
+    flush() {
+      while (waiting()) flushOne();
     },
   };
 }

@@ -1,95 +1,162 @@
-/** The traps' server: accepts what the kernel steered to us, reports the touch at once, keeps sessions within their bounds. */
-import { createServer, type Server, type Socket } from 'node:net';
-import { type Address, contains, type Prefix } from '@honeymesh/intel/address';
+/** The traps' server: greets whom the kernel steered to us, reports the touch at once, keeps sessions within their bounds. */
+import { randomFillSync } from 'node:crypto';
+import type { Prefix } from '@honeymesh/intel/address';
 import { unixMs } from '@honeymesh/intel/time';
 import type { TrapLimits, TrapObservation } from '../messages.ts';
-import { createBannerTrap } from '../protocols/banner.ts';
-import { openSession, type Session } from './session.ts';
+import type { MachineLimits, ProtocolFactory } from '../protocols/machine.ts';
+import type { Persona } from '../protocols/persona.ts';
+import { createDeadlines, SLOT_MS } from './deadlines.ts';
+import { type House, type Judge, Session } from './session.ts';
+import type { Accepted, SocketId, TrapSockets } from './socket-port.ts';
+import { createSessionsBySource } from './sources.ts';
+import type { TlsTerminator } from './tls.ts';
 
 export interface TrapServer {
-  /** Listens: on inherited descriptors, or (tests) on addresses of its own. Resolves with the ports when all of them accept. */
-  listen(places: readonly ListeningPlace[]): Promise<readonly number[]>;
+  /** Accepts on inherited descriptors that listen already. */
+  start(fds: readonly number[]): void;
   sessions(): number;
-  /** Ends the sessions of sources inside `target`. */
-  closeSource(target: Prefix): void;
+  /** Ends the sessions of sources inside `targets`, which are banned now. */
+  closeSources(targets: readonly Prefix[]): void;
   stop(): void;
 }
 
-export type ListeningPlace = { readonly fd: number } | { readonly host: string; readonly port: number };
-
 export interface TrapServerOptions {
   readonly limits: TrapLimits;
-  readonly hostName: string;
+  readonly persona: Persona;
 }
-
-const BACKLOG = 511;
 
 export interface TrapServerDeps {
+  readonly sockets: TrapSockets;
+  readonly tls: TlsTerminator | undefined;
+  readonly judge: Judge;
+  readonly createTrap: ProtocolFactory;
   readonly observe: (observation: TrapObservation) => void;
-  /** Who connected, also where the connection was reset since: a scanner that resets at once (nmap -sT does) has proved as much. */
-  readonly peerOf: (socket: Socket) => Address | undefined;
+  /** A batch of events is over: what was observed in it can leave. */
+  readonly settled: () => void;
+  readonly fault: (error: unknown) => void;
 }
 
-export function createTrapServer({ limits, hostName }: TrapServerOptions, { observe, peerOf }: TrapServerDeps): TrapServer {
-  const servers: Server[] = [];
-  const sessions = new Set<Session>();
-  const perSource = new Map<Address, number>();
+/** What all sessions together may keep of what they were sent and of what waits to be read: partial messages, transcripts, answers. */
+const MOST_KEPT_BYTES = 64 * 1024 * 1024;
+/** Sessions that come to their end together are seen to in parts: new ones must not wait for all of them. */
+const MOST_DUE = 256;
 
-  function leave(session: Session): void {
-    if (!sessions.delete(session)) return;
-    const left = (perSource.get(session.source) ?? 1) - 1;
-    if (left <= 0) perSource.delete(session.source);
-    else perSource.set(session.source, left);
+export function createTrapServer({ limits, persona }: TrapServerOptions, deps: TrapServerDeps): TrapServer {
+  const { sockets, observe, settled } = deps;
+  const machineLimits: MachineLimits = {
+    patienceMs: limits.deadlineMs,
+    sessionMs: limits.sessionMs,
+    receivedBytes: limits.receivedBytes,
+    sentBytes: limits.sentBytes,
+    messages: limits.messages,
+  };
+  const sessions = new Map<SocketId, Session>();
+  const bySource = createSessionsBySource<Session>();
+  const drawRandom = createRandomness();
+  const startedMs = performance.now();
+  // Whole milliseconds since the start: V8 keeps such numbers without an object each.
+  const nowMs = (): number => Math.floor(performance.now() - startedMs);
+  const deadlines = createDeadlines<Session>(0, (session, atMs) => session.due(atMs));
+  let keptBytes = 0;
+  let turning: NodeJS.Timeout | undefined;
+
+  const house: House = {
+    limits,
+    sockets,
+    deadlines,
+    tls: deps.tls,
+    judge: deps.judge,
+    observe,
+    left(session) {
+      sessions.delete(session.id);
+      bySource.remove(session);
+      return bySource.count(session.source);
+    },
+    keep(more) {
+      keptBytes += more;
+      return more <= 0 || keptBytes <= MOST_KEPT_BYTES;
+    },
+    fault: deps.fault,
+    nowMs,
+  };
+
+  function turn(): void {
+    const finished = deadlines.turn(nowMs(), MOST_DUE);
+    settled();
+    if (!finished) setImmediate(turn);
+    if (sessions.size > 0) return;
+    clearInterval(turning);
+    turning = undefined;
   }
 
-  function accept(socket: Socket): void {
-    const source = peerOf(socket);
-    const port = socket.localPort; // the port that the source asked for, not ours: the kernel steered it here
-    if (source === undefined || port === undefined) return void socket.destroy();
-    const touch: TrapObservation = { kind: 'touch', at: unixMs(Date.now()), source, port, count: 1 };
-    const ofSource = perSource.get(source) ?? 0;
-    if (sessions.size >= limits.sessions || ofSource >= limits.sessionsPerSource) {
-      observe(touch);
-      return void socket.resetAndDestroy();
+  function accepted(socket: Accepted): void {
+    const { id, source, port } = socket;
+    const at = unixMs(Date.now());
+    if (sessions.size >= limits.sessions || bySource.count(source) >= limits.sessionsPerSource) {
+      sockets.close(id, 0);
+      observe({ kind: 'touch', at, source, port, count: 1, refused: 1 });
+      return;
     }
-    perSource.set(source, ofSource + 1);
-    const machine = createBannerTrap({ port, hostName, patienceMs: limits.patienceMs, receivedBytes: limits.receivedBytes });
-    let endedAtOnce = false;
-    let session: Session | undefined;
-    const onEnd = (): void => {
-      if (session === undefined) endedAtOnce = true;
-      else leave(session);
-    };
-    session = openSession(socket, source, port, { machine, observe, onEnd });
-    observe(touch); // after the greeting: the ban that follows would drop it on its way out
-    sessions.add(session);
-    if (endedAtOnce) leave(session);
-  }
-
-  function listen(place: ListeningPlace): Promise<number> {
-    // Half open: our end must not send a FIN by itself, the RST does that without leaving a TIME-WAIT on a port that is not ours.
-    const server = createServer({ allowHalfOpen: true, noDelay: true }, accept);
-    servers.push(server);
-    return new Promise((resolve, reject) => {
-      server.once('error', reject);
-      server.listen({ ...place, backlog: BACKLOG }, () => {
-        server.off('error', reject);
-        server.on('error', () => {}); // EMFILE and the like: the connection is lost, the server is not
-        const address = server.address();
-        resolve(typeof address === 'object' && address !== null ? address.port : 0);
-      });
+    const machine = deps.createTrap({
+      port,
+      source,
+      destination: socket.destination,
+      persona,
+      random: drawRandom(),
+      acceptedAt: at,
+      limits: machineLimits,
+      tls: deps.tls !== undefined,
     });
+    const session = new Session(house, socket, machine, nowMs());
+    sessions.set(id, session);
+    bySource.add(session);
+    if (turning === undefined) {
+      deadlines.turn(nowMs(), 1);
+      turning = setInterval(turn, SLOT_MS);
+    }
+    session.open();
+    observe({ kind: 'touch', at, source, port, count: 1, refused: 0 }); // after the greeting: the ban that follows would drop it on its way out
   }
 
   return {
-    listen: places => Promise.all(places.map(listen)),
+    start(fds) {
+      sockets.start(fds, {
+        accepted,
+        received: (id, bytes) => sessions.get(id)?.received(bytes),
+        finished: id => sessions.get(id)?.finished(),
+        drained: id => sessions.get(id)?.drained(),
+        gone: id => sessions.get(id)?.gone(),
+        settled,
+      });
+    },
     sessions: () => sessions.size,
-    closeSource(target) {
-      for (const session of sessions) if (contains(target, session.source)) session.close('banned');
+    closeSources(targets) {
+      for (const target of targets) for (const session of bySource.inside(target)) session.end('banned', 0);
+      settled();
     },
     stop() {
-      for (const server of servers) server.close();
-      for (const session of sessions) session.close('stopped');
+      clearInterval(turning);
+      turning = undefined;
+      for (const session of [...sessions.values()]) session.end('stopped', 0);
+      settled();
+      sockets.stop();
     },
+  };
+}
+
+const RANDOM_BYTES = 32;
+const POOL_BYTES = 16 * 1024;
+
+/** Fresh bytes for each connection, drawn from the kernel by the pool: a draw each would be a system call each. */
+function createRandomness(): () => Uint8Array {
+  const pool = new Uint8Array(POOL_BYTES);
+  let used = POOL_BYTES;
+  return () => {
+    if (used === POOL_BYTES) {
+      randomFillSync(pool);
+      used = 0;
+    }
+    used += RANDOM_BYTES;
+    return pool.slice(used - RANDOM_BYTES, used);
   };
 }

@@ -1,25 +1,34 @@
-import type { Address } from '@honeymesh/intel/address';
-import { unixMs } from '@honeymesh/intel/time';
 import { expect, test } from 'vitest';
 import { LARGEST_BATCH, type TrapMessage, type TrapObservation } from '#enforcer/traps/messages.ts';
 import { createObservationQueue } from '#enforcer/traps/server/observations.ts';
+import { endedOf, receiptOf, SOURCE, touchOf } from '#test/support/trap-receipts.ts';
 
-const touch = (source: string, port = 22): TrapObservation => ({ kind: 'touch', at: unixMs(1), source: source as Address, port, count: 1 });
-const ended = (source: string): TrapObservation => ({
-  kind: 'ended',
-  at: unixMs(2),
-  source: source as Address,
-  port: 22,
-  protocol: 'ssh',
-  head: '',
-  receivedBytes: 1,
-  durationMs: 1,
-  end: 'peer',
+const content = (source: string): TrapObservation => ({
+  kind: 'content',
+  at: touchOf(source).at,
+  source: touchOf(source).source,
+  port: 80,
+  protocol: 'http',
+  findings: [{ rule: 'log4shell', reason: 'exploit', kind: 'exploit', quote: '' }],
+});
+const datagram = (parts: object = {}): TrapObservation => ({
+  kind: 'datagram',
+  at: touchOf(SOURCE).at,
+  source: SOURCE,
+  port: 161,
+  protocol: 'snmp',
+  findings: [],
+  head: 'AAAA',
+  receivedBytes: 40,
+  answered: false,
+  count: 1,
+  ...parts,
 });
 
-/** A loop that turns when it is told to, a channel that carries a message when it is told to. */
+/** A clock and a channel that do what they are told. */
 function rig() {
-  const tasks: (() => void)[] = [];
+  let nowMs = 1_000;
+  const tasks: { atMs: number; task: () => void }[] = [];
   const sent: Extract<TrapMessage, { kind: 'observations' }>[] = [];
   const arrivals: (() => void)[] = [];
   const queue = createObservationQueue({
@@ -27,61 +36,128 @@ function rig() {
       if (message.kind === 'observations') sent.push(message);
       arrivals.push(done);
     },
-    soon: task => tasks.push(task),
+    nowMs: () => nowMs,
+    later: (task, ms) => void tasks.push({ atMs: nowMs + ms, task }),
     sessions: () => 3,
   });
-  return { queue, sent, turn: () => tasks.splice(0).forEach(task => void task()), arrive: () => arrivals.splice(0).forEach(done => void done()) };
+  return {
+    queue,
+    sent,
+    arrive: () => arrivals.splice(0).forEach(done => void done()),
+    pass(ms: number) {
+      nowMs += ms;
+      for (const { task } of tasks.splice(0).filter(({ atMs, task }) => atMs <= nowMs || void tasks.push({ atMs, task }))) task();
+    },
+  };
 }
 
-test('a touch leaves at once, those that come while it is on the way leave with the next turn of the loop', () => {
-  const { queue, sent, turn, arrive } = rig();
-  queue.add(touch('192.0.2.1'));
-  expect(sent).toEqual([{ kind: 'observations', observations: [touch('192.0.2.1')], sessions: 3, lost: 0 }]);
-  queue.add(touch('192.0.2.2'));
-  queue.add(touch('192.0.2.3'));
-  expect(sent).toHaveLength(1);
-  turn();
-  expect(sent[1]?.observations).toEqual([touch('192.0.2.2'), touch('192.0.2.3')]);
+test('a touch leaves at once; those that follow leave together, two milliseconds later', () => {
+  const { queue, sent, pass, arrive } = rig();
+  queue.add(touchOf('192.0.2.1'));
+  expect(sent).toEqual([{ kind: 'observations', observations: [touchOf('192.0.2.1')], sessions: 3, lost: 0 }]);
   arrive();
-  queue.add(touch('192.0.2.4'));
+  queue.add(touchOf('192.0.2.2'));
+  queue.settled();
+  queue.add(touchOf('192.0.2.3'));
+  queue.settled();
+  expect(sent).toHaveLength(1);
+  pass(2);
+  expect(sent[1]?.observations).toEqual([touchOf('192.0.2.2'), touchOf('192.0.2.3')]);
+  arrive();
+  pass(10);
+  queue.add(touchOf('192.0.2.4'));
   expect(sent).toHaveLength(3);
 });
 
+test('what was said in a trap leaves as urgently as a touch, the row of a session does not', () => {
+  const { queue, sent, pass } = rig();
+  queue.add(content('192.0.2.1'));
+  expect(sent).toHaveLength(1);
+  queue.add(endedOf('192.0.2.1'));
+  queue.settled();
+  pass(2);
+  expect(sent).toHaveLength(1);
+  pass(8);
+  expect(sent[1]?.observations).toEqual([endedOf('192.0.2.1')]);
+});
+
 test('touches of one source and port are one observation with a count', () => {
-  const { queue, sent, turn } = rig();
-  queue.add(touch('192.0.2.9')); // on the way
-  for (let times = 0; times < 5; times++) queue.add(touch('192.0.2.1'));
-  queue.add(touch('192.0.2.1', 23));
-  turn();
+  const { queue, sent, pass } = rig();
+  queue.add(touchOf('192.0.2.9')); // on the way
+  for (let times = 0; times < 5; times++) queue.add(touchOf('192.0.2.1', { refused: times === 4 ? 1 : 0 }));
+  queue.add(touchOf('192.0.2.1', { port: 23 }));
+  queue.settled();
+  pass(2);
   expect(sent[1]?.observations).toMatchObject([
-    { port: 22, count: 5 },
-    { port: 23, count: 1 },
+    { port: 22, count: 5, refused: 1 },
+    { port: 23, count: 1, refused: 0 },
   ]);
 });
 
-test('touches go before ends: they are what bans', () => {
-  const { queue, sent, turn } = rig();
-  queue.add(ended('192.0.2.1'));
-  queue.add(touch('192.0.2.2'));
-  turn(); // what said more waits for the turn of the loop, and takes the touch along
-  expect(sent[0]?.observations.map(one => one.kind)).toEqual(['touch', 'ended']);
+test('and so are datagrams', () => {
+  const { queue, sent, pass } = rig();
+  queue.add(datagram());
+  queue.add(datagram({ answered: true, head: 'BBBB' }));
+  queue.add(datagram({ port: 123, protocol: 'ntp' }));
+  queue.settled();
+  pass(10);
+  expect(sent.flatMap(({ observations }) => observations)).toMatchObject([
+    { port: 161, count: 2, receivedBytes: 80, answered: true, head: 'AAAA' },
+    { port: 123, count: 1 },
+  ]);
+});
+
+test('touches go before contents, and contents before rows', () => {
+  const { queue, sent, pass } = rig();
+  queue.add(touchOf('192.0.2.9')); // on the way
+  queue.add(endedOf('192.0.2.1'));
+  queue.add(content('192.0.2.1'));
+  queue.add(touchOf('192.0.2.2'));
+  queue.settled();
+  pass(2);
+  expect(sent[1]?.observations.map(one => one.kind)).toEqual(['touch', 'content', 'ended']);
+});
+
+test('long receipts leave a part at a time', () => {
+  const { queue, sent, pass, arrive } = rig();
+  const transcript = Array.from({ length: 64 }, () => ({ atMs: 1, kind: 'command' as const, text: 'id' }));
+  for (let at = 0; at < 100; at++) queue.add(endedOf('192.0.2.1', { receipt: receiptOf({ transcript }) }));
+  queue.settled();
+  expect(sent[0]?.observations).toHaveLength(16);
+  for (let turns = 0; turns < 10; turns++) {
+    arrive();
+    pass(10);
+  }
+  expect(sent.flatMap(({ observations }) => observations)).toHaveLength(100);
 });
 
 test('while the daemon does not read, what waits is bounded and what is lost is counted', () => {
-  const { queue, sent, turn, arrive } = rig();
+  const { queue, sent, pass, arrive } = rig();
   const sources = 20_000;
   for (let at = 0; at < sources; at++) {
-    queue.add(touch(`10.0.${at >> 8}.${at & 255}`));
-    if (at % 100 === 0) turn();
+    queue.add(touchOf(`10.0.${at >> 8}.${at & 255}`));
+    queue.add(endedOf(`10.0.${at >> 8}.${at & 255}`));
+    if (at % 100 === 0) {
+      queue.settled();
+      pass(3);
+    }
   }
+  expect(sent.length).toBeLessThanOrEqual(8);
   for (let turns = 0; turns < 500; turns++) {
     arrive();
-    turn();
+    pass(3);
   }
-  queue.add(touch('192.0.2.9'));
-  turn();
+  queue.add(touchOf('192.0.2.9'));
+  queue.settled();
   const told = sent.reduce((sum, message) => sum + message.observations.length + message.lost, 0);
-  expect(told).toBe(sources + 1);
+  expect(told).toBe(2 * sources + 1);
   expect(sent.every(message => message.observations.length <= LARGEST_BATCH)).toBe(true);
   expect(sent.reduce((sum, message) => sum + message.lost, 0)).toBeGreaterThan(0);
+});
+
+test('when the process ends all that waits leaves, the channel full or not', () => {
+  const { queue, sent } = rig();
+  for (let at = 0; at < 3_000; at++) queue.add(endedOf('192.0.2.1'));
+  queue.flush();
+  expect(sent.flatMap(({ observations }) => observations)).toHaveLength(3_000);
 });

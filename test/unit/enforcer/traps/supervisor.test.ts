@@ -4,6 +4,7 @@ import type { Prefix } from '@honeymesh/intel/address';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import type { ToTrap, TrapObservation } from '#enforcer/traps/messages.ts';
 import { createTrapSupervisor } from '#enforcer/traps/supervisor.ts';
+import { touchOf } from '#test/support/trap-receipts.ts';
 
 class FakeTrap extends EventEmitter {
   readonly told: ToTrap[] = [];
@@ -20,20 +21,31 @@ class FakeTrap extends EventEmitter {
   }
 }
 
-beforeEach(() => void vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] }));
+beforeEach(() => void vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'setInterval', 'clearInterval', 'setImmediate', 'performance'] }));
 afterEach(() => void vi.useRealTimers());
+
+const PORTS = { tcp: [22, 3306], udp: [161] };
+const IDENTITY = { seed: 'AAAA', tlsKey: 'key', tlsCertificate: 'certificate', sshHostKeys: [] };
 
 function rig() {
   const born: FakeTrap[] = [];
   const downs: [string, number][] = [];
   const seen: (readonly TrapObservation[])[] = [];
+  const faults: string[] = [];
   let ups = 0;
   const supervisor = createTrapSupervisor(
-    { ports: [22, 3306], listeners: { port: 40000, mark: 1, ipv4: 17, ipv6: 19 }, heartbeatPin: '/pins/heartbeat', entry: 'entry.ts' },
+    {
+      ports: PORTS,
+      listeners: { port: 40000, mark: 1, ipv4: 17, ipv6: 19, udpPort: 40001, udp4: 21, udp6: null },
+      pins: '/pins',
+      identity: IDENTITY,
+      entry: 'entry.ts',
+    },
     {
       onObservations: observations => void seen.push(observations),
       onDown: (why, againInMs) => void downs.push([why, againInMs]),
       onUp: () => void ups++,
+      onFault: why => void faults.push(why),
       launch() {
         const trap = new FakeTrap();
         born.push(trap);
@@ -41,22 +53,25 @@ function rig() {
       },
     },
   );
-  return { supervisor, born, downs, seen, ups: () => ups };
+  return { supervisor, born, downs, seen, faults, ups: () => ups };
 }
 
-const TOUCH = { kind: 'touch', at: 1, source: '192.0.2.1', port: 22, count: 1 };
+const TOUCH = touchOf('192.0.2.1');
 
 test('the trap process learns where its descriptors are and its limits, and is running once it listens', () => {
   const { supervisor, born, ups } = rig();
   supervisor.start();
-  expect(born[0]?.told[0]).toMatchObject({ kind: 'start', options: { ipv4: 4, ipv6: 5, heartbeatPin: '/pins/heartbeat', limits: { patienceMs: 3_000 } } });
-  expect(supervisor.status()).toEqual({ ports: [22, 3306], sessions: 0, running: false });
+  expect(born[0]?.told[0]).toMatchObject({
+    kind: 'start',
+    options: { ipv4: 4, ipv6: 5, udp4: 6, udp6: null, pins: '/pins', identity: IDENTITY, limits: { deadlineMs: 3_000 } },
+  });
+  expect(supervisor.status()).toEqual({ ports: PORTS, sessions: 0, running: false });
   born[0]?.emit('message', { kind: 'listening' });
   expect(supervisor.status().running).toBe(true);
   expect(ups()).toBe(1);
 });
 
-test('what it saw comes through with the number of sessions, and a banned source loses its own', () => {
+test('what it saw comes through with the number of sessions, and banned sources lose theirs', async () => {
   const { supervisor, born, seen } = rig();
   supervisor.start();
   born[0]?.emit('message', { kind: 'listening' });
@@ -64,20 +79,73 @@ test('what it saw comes through with the number of sessions, and a banned source
   expect(seen).toEqual([[TOUCH]]);
   expect(supervisor.status().sessions).toBe(2);
   supervisor.closeSource('192.0.2.1/32' as Prefix);
-  expect(born[0]?.told.at(-1)).toEqual({ kind: 'close', target: '192.0.2.1/32' });
+  supervisor.closeSource('192.0.2.2/32' as Prefix);
+  await vi.advanceTimersByTimeAsync(0);
+  expect(born[0]?.told.slice(1)).toEqual([{ kind: 'close', targets: ['192.0.2.1/32', '192.0.2.2/32'] }]);
+});
+
+const ALIVE = { kind: 'observations', observations: [], sessions: 0, lost: 0 };
+
+test('one that says nothing for five seconds is killed and replaced', async () => {
+  const { supervisor, born, downs } = rig();
+  supervisor.start();
+  born[0]?.emit('message', { kind: 'listening' });
+  for (let second = 0; second < 8; second++) {
+    await vi.advanceTimersByTimeAsync(1_000);
+    born[0]?.emit('message', ALIVE);
+  }
+  await vi.advanceTimersByTimeAsync(4_900);
+  expect(born[0]?.signals).toEqual([]);
+  await vi.advanceTimersByTimeAsync(1_500);
+  expect(born[0]?.signals).toEqual(['SIGKILL']);
+  expect(downs).toEqual([['the trap process said nothing for 5 s', 250]]);
+  await vi.advanceTimersByTimeAsync(250);
+  expect(born).toHaveLength(2);
+});
+
+test('one that has not come up yet has more time', async () => {
+  const { supervisor, born, downs } = rig();
+  supervisor.start();
+  await vi.advanceTimersByTimeAsync(15_000);
+  expect(born[0]?.signals).toEqual([]);
+  await vi.advanceTimersByTimeAsync(7_000);
+  expect(born[0]?.signals).toEqual(['SIGKILL']);
+  expect(downs[0]?.[0]).toMatch(/did not start within 20 s/);
+});
+
+test('a daemon that stood still itself does not blame the trap process', async () => {
+  const { supervisor, born } = rig();
+  supervisor.start();
+  born[0]?.emit('message', { kind: 'listening' });
+  await vi.advanceTimersByTimeAsync(5_400); // looked at once after five seconds, as if the loop had stood until then: what waits in the channel is heard next
+  born[0]?.emit('message', ALIVE);
+  await vi.advanceTimersByTimeAsync(4_000);
+  expect(born[0]?.signals).toEqual([]);
+});
+
+test('a mistake that cost a session is told, and costs no more', () => {
+  const { supervisor, born, faults, downs } = rig();
+  supervisor.start();
+  born[0]?.emit('message', { kind: 'fault', why: 'a bug' });
+  expect(faults).toEqual(['a bug']);
+  expect(downs).toEqual([]);
 });
 
 test('it is started again, each time later, and at once again after a healthy minute', async () => {
   const { supervisor, born, downs } = rig();
   supervisor.start();
   for (const waitMs of [250, 500, 1_000]) {
+    born.at(-1)?.emit('message', { kind: 'listening' });
     born.at(-1)?.emit('exit', null, 'SIGSEGV');
     expect(downs.at(-1)).toEqual(['the trap process ended with SIGSEGV', waitMs]);
     expect(supervisor.status().running).toBe(false);
     await vi.advanceTimersByTimeAsync(waitMs);
   }
   expect(born).toHaveLength(4);
-  await vi.advanceTimersByTimeAsync(60_001);
+  for (let second = 0; second < 61; second++) {
+    await vi.advanceTimersByTimeAsync(1_000);
+    born.at(-1)?.emit('message', ALIVE);
+  }
   born.at(-1)?.emit('exit', 1, null);
   expect(downs.at(-1)?.[1]).toBe(250);
 });
@@ -93,10 +161,24 @@ test('a trap process that says what it must not is killed and replaced', async (
   expect(born).toHaveLength(2);
 });
 
+test('what it says while it ends still counts', async () => {
+  const { supervisor, born, seen } = rig();
+  supervisor.start();
+  born[0]?.emit('message', { kind: 'listening' });
+  const stopped = supervisor.stop();
+  await vi.advanceTimersByTimeAsync(0);
+  born[0]?.emit('message', { kind: 'observations', observations: [TOUCH], sessions: 0, lost: 0 });
+  born[0]?.emit('disconnect');
+  await stopped;
+  expect(seen).toEqual([[TOUCH]]);
+});
+
 test('once stopped it is not started again', async () => {
   const { supervisor, born, downs } = rig();
   supervisor.start();
-  await supervisor.stop();
+  const stopped = supervisor.stop();
+  born[0]?.emit('disconnect');
+  await stopped;
   await vi.advanceTimersByTimeAsync(60_000);
   expect(born).toHaveLength(1);
   expect(born[0]?.signals).toEqual(['SIGTERM']);
