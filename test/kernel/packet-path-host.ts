@@ -18,7 +18,7 @@ import { sourceOfKey } from '#enforcer/kernel/keys.ts';
 import { LAYOUTS } from '#enforcer/kernel/layouts.ts';
 import { indexKey, kernelMap, word } from '#enforcer/kernel/maps.ts';
 import { addon, mustBe, mustHave, XDP_FLAGS } from '#enforcer/kernel/native.ts';
-import type { KernelConfig, TrapPorts } from '#enforcer/kernel/port.ts';
+import type { KernelConfig, ServedPorts, TrapPorts } from '#enforcer/kernel/port.ts';
 import { udpPeerKey, udpPortValue } from '#enforcer/kernel/udp-replies.ts';
 import { COUNTERS, VERDICTS } from '#enforcer/kernel/verdicts.ts';
 import { PARTS } from '#enforcer/launch/parts.ts';
@@ -27,6 +27,8 @@ import { TEST_CONFIG } from '#test/support/kernel-config.ts';
 export type HostCommand =
   | { readonly do: 'configure'; readonly config: Partial<KernelConfig> }
   | { readonly do: 'trap'; readonly ports: TrapPorts }
+  /** Ports that are served for good. */
+  | { readonly do: 'forwarded'; readonly ports: ServedPorts }
   /** The only bans from now on. */
   | { readonly do: 'ban'; readonly targets: readonly string[]; readonly confined?: boolean }
   | { readonly do: 'allow'; readonly target: string | null }
@@ -193,6 +195,9 @@ async function obey(command: HostCommand): Promise<HostState | null> {
       return null;
     case 'trap':
       kernel.setTrapPorts(command.ports);
+      return null;
+    case 'forwarded':
+      kernel.setServedPorts(command.ports, { tcp: [], udp: [] });
       return null;
     case 'ban':
       kernel.removeBans(kernel.listBans().map(({ target }) => target));
