@@ -1,4 +1,4 @@
-/** The bans themselves, found by target, by what covers them, by room, and by their end. */
+/** The bans themselves, found by target, by what covers them, by room, by their end, and by the day on which the confined ones are full. */
 import type { Address, Prefix } from '@honeymesh/intel/address';
 import type { Ban } from '@honeymesh/intel/bans';
 import { TIERS, type Tier } from '@honeymesh/intel/evidence';
@@ -25,15 +25,21 @@ export interface Book {
   /** A ban that is over at `now`, soonest first. */
   over(now: UnixMs): Ban | undefined;
   nextEnd(): UnixMs | null;
+  /** A confined ban that is to be full at `now`, soonest first; one that began after `now` too: the clock was set back, and how long it lasted is not known. */
+  due(now: UnixMs): Ban | undefined;
+  nextDue(): UnixMs | null;
 }
 
 const KEYS: readonly (readonly [Room, Tier])[] = ROOMS.flatMap(room => TIERS.map(tier => [room, tier] as const));
 
 const endOf = (ban: Ban): number => ban.expiresAt ?? Number.POSITIVE_INFINITY;
 
-export function createBook(bans: readonly Ban[]): Book {
+/** `dueAt`: when a confined ban is to be full. */
+export function createBook(bans: readonly Ban[], dueAt: (ban: Ban) => number): Book {
   const table = createPrefixTable<Ban>();
   const ends = new Map<string, Deadlines>(KEYS.map(([room, tier]) => [`${room} ${tier}`, createDeadlines()]));
+  const dues = createDeadlines();
+  let lastBegan = Number.NEGATIVE_INFINITY; // no confinement began later
   const endsOf = (room: Room, tier: Tier): Deadlines => ends.get(`${room} ${tier}`) as Deadlines;
 
   function first(): { readonly key: string; readonly at: number } | undefined {
@@ -50,6 +56,18 @@ export function createBook(bans: readonly Ban[]): Book {
     if (held !== undefined && held.tier !== ban.tier) endsOf(roomOf(ban.target), held.tier).delete(ban.target);
     table.set(ban.target, ban);
     endsOf(roomOf(ban.target), ban.tier).set(ban.target, endOf(ban));
+    if (ban.confined === undefined) {
+      if (held?.confined !== undefined) dues.delete(ban.target);
+      return;
+    }
+    dues.set(ban.target, dueAt(ban));
+    lastBegan = Math.max(lastBegan, ban.confined.since);
+  }
+
+  /** What began later than `now` is due: how long it has lasted, no clock can tell. */
+  function rewind(now: UnixMs): void {
+    lastBegan = now;
+    for (const key of dues.keys()) if ((table.get(key as Prefix)?.confined?.since ?? now) > now) dues.set(key, Number.NEGATIVE_INFINITY);
   }
 
   for (const ban of bans) put(ban);
@@ -65,6 +83,7 @@ export function createBook(bans: readonly Ban[]): Book {
       if (held === undefined) return;
       table.delete(target);
       endsOf(roomOf(target), held.tier).delete(target);
+      if (held.confined !== undefined) dues.delete(target);
     },
     covering: table.covering,
     within: table.within,
@@ -83,5 +102,11 @@ export function createBook(bans: readonly Ban[]): Book {
       const next = first();
       return next === undefined || next.at === Number.POSITIVE_INFINITY ? null : (next.at as UnixMs);
     },
+    due(now) {
+      if (now < lastBegan) rewind(now);
+      const next = dues.first();
+      return next !== undefined && next.at <= now ? table.get(next.key as Prefix) : undefined;
+    },
+    nextDue: () => (dues.first()?.at as UnixMs | undefined) ?? null,
   };
 }

@@ -8,6 +8,8 @@ export interface Deadlines {
   set(key: string, at: number): void;
   delete(key: string): void;
   first(): { readonly key: string; readonly at: number } | undefined;
+  /** All keys, in no order; a copy. */
+  keys(): readonly string[];
 }
 
 interface Entry {
@@ -74,5 +76,6 @@ export function createDeadlines(): Deadlines {
     },
     delete: remove,
     first: () => heap[0],
+    keys: () => heap.map(entry => entry.key),
   };
 }

@@ -2,7 +2,8 @@
  * The book of bans: one input at a time, with its time, gives decisions (what to enforce and to record) and changes (what to keep on
  * disk). A pure state machine. A new policy (the configuration was read again) is a new ledger from the snapshot of the old one.
  *
- * Time only ever ends bans: where the clock goes back they last longer, nothing is shortened or dropped.
+ * Time only ever ends bans: where the clock goes back they last longer, nothing is shortened or dropped. A confinement is the other way round, as its end is
+ * the stronger ban: it never lasts longer than it should, and one that began after `now` is over.
  */
 import { type Address, bitsOf, contains, familyOf, hostPrefix, type Prefix } from '@honeymesh/intel/address';
 import type { AllowEntry, Ban } from '@honeymesh/intel/bans';
@@ -12,7 +13,8 @@ import { NEVER_BANNED, specialRange } from '@honeymesh/intel/special-ranges';
 import type { UnixMs } from '@honeymesh/intel/time';
 import { createAllowList, type ListChange, weightiest } from './allow-list.ts';
 import { createBook } from './book.ts';
-import type { Bystanders, Decision, Ledger, LedgerInput, LedgerPolicy, LedgerSnapshot } from './decisions.ts';
+import { confinedBan, dueAt, fullBan, heard, isHeardOut, unconfined } from './confinement.ts';
+import type { Bystanders, CompletedBy, Completion, Decision, Ledger, LedgerInput, LedgerPolicy, LedgerSnapshot } from './decisions.ts';
 import { createOffences } from './offences.ts';
 import { allowRefusal, banRefusal, disallowRefusal, liftRefusal, type Refusal } from './orders.ts';
 import { createPlacing, type Outbox } from './placing.ts';
@@ -32,7 +34,7 @@ const NO_RULE_LEFT: Refusal = {
 };
 
 export function createLedger(policy: LedgerPolicy, bystanders: Bystanders, snapshot: LedgerSnapshot = EMPTY): Ledger {
-  const book = createBook(snapshot.bans);
+  const book = createBook(snapshot.bans, ban => dueAt(ban, policy));
   const allowList = createAllowList(snapshot.allowed);
   // As many offences as bans: who waits in memory is bounded like who is banned.
   const offencesAtMost = ROOMS.reduce((sum, room) => sum + policy.capacity[room], 0);
@@ -49,6 +51,7 @@ export function createLedger(policy: LedgerPolicy, bystanders: Bystanders, snaps
     if (policy.mode === 'observe') return 'observe';
     const { target } = sighted;
     const held = book.get(target);
+    if (held?.confined !== undefined) return hear(held, sighting, now, out);
     if (held !== undefined) {
       const more = mergedSighting(held, sighting, policy, now);
       if (more === null) return 'banned';
@@ -56,16 +59,33 @@ export function createLedger(policy: LedgerPolicy, bystanders: Bystanders, snaps
       return null;
     }
     const ban = firstBan(target, sighting, offenceNumber(offences, target, now), policy, now);
+    const covers = book.covering(target);
     // Evidence about one address never prolongs the ban of a prefix: it gets a ban of its own where it would outlast that.
-    if (book.covering(target).some(cover => endOf(cover) >= endOf(ban))) return 'banned';
-    return placing.place(ban, sighting, now, out);
+    if (covers.some(cover => endOf(cover) >= endOf(ban))) return 'banned';
+    // Who is in a full ban of a prefix has been heard enough.
+    const listening = isHeardOut(sighting, policy) && covers.every(cover => cover.confined !== undefined);
+    return placing.place(listening ? confinedBan(ban, policy, now) : ban, sighting, now, out);
   }
 
-  /** Puts a ban in, or adds what it says to the one that is there; never shortens that. */
-  function add(ban: Ban, now: UnixMs, out: Outbox): Refusal | null {
+  function hear(held: Ban, sighting: Sighting, now: UnixMs, out: Outbox): Recorded | null {
+    const more = heard(held, sighting, policy, now);
+    if (more === null) return 'banned';
+    if ('full' in more) placing.complete(more.full, more.why, sighting, now, out);
+    else placing.replace(more.confined, sighting, out);
+    return null;
+  }
+
+  function complete(source: Address, why: Completion, now: UnixMs, out: Outbox): void {
+    for (const ban of book.covering(source)) if (ban.confined !== undefined) placing.complete(fullBan(ban, policy, now), why, null, now, out);
+  }
+
+  /** Puts a full ban in, or adds what it says to the one that is there; never shortens that. `why`: what ends a confinement. */
+  function add(ban: Ban, why: CompletedBy, now: UnixMs, out: Outbox): Refusal | null {
     const held = book.get(ban.target);
     if (held === undefined) return placing.admit(ban, null, now, out);
-    placing.replace(merged(held, ban) ?? { ban: held, change: 'prolonged' }, null, out);
+    const more = merged(held, ban) ?? { ban: held, change: 'prolonged' };
+    if (held.confined === undefined) placing.replace(more, null, out);
+    else placing.complete(unconfined(more.ban), why, null, now, out);
     return null;
   }
 
@@ -76,7 +96,11 @@ export function createLedger(policy: LedgerPolicy, bystanders: Bystanders, snaps
     if (expiresAt !== null && expiresAt <= now) return IN_THE_PAST;
     const count = book.get(target)?.offences ?? offenceNumber(offences, target, now);
     const words = note === undefined ? {} : { note };
-    return add({ target, tier: 'operator', reasons: ['order'], origins: ['operator'], createdAt: now, expiresAt, offences: count, ...words }, now, out);
+    const ban: Ban = { target, tier: 'operator', reasons: ['order'], origins: ['operator'], createdAt: now, expiresAt, offences: count, ...words };
+    const noRoom = add(ban, 'order', now, out);
+    if (noRoom !== null) return noRoom;
+    for (const inside of book.within(target)) if (inside.confined !== undefined) placing.complete(fullBan(inside, policy, now), 'order', null, now, out);
+    return null;
   }
 
   /** What holds for exactly this target is lifted and forgiven: the operator says that it was no offence. Nothing to lift is no decision. */
@@ -115,11 +139,12 @@ export function createLedger(policy: LedgerPolicy, bystanders: Bystanders, snaps
   }
 
   /** What the kernel holds and may not hold is decided away, so that it leaves the kernel too. */
-  function adopt(ban: Ban, now: UnixMs, out: Outbox): void {
+  function adopt(found: Ban, now: UnixMs, out: Outbox): void {
+    const ban = unconfined(found);
     const never = specialRange(ban.target, NEVER_BANNED) !== undefined || bystanders.own.some(address => contains(ban.target, address));
     if (endOf(ban) <= now && book.get(ban.target) === undefined) out.decisions.push({ kind: 'expire', ban });
     else if (never || allowList.covering(ban.target).length > 0) out.decisions.push({ kind: 'lift', ban, why: 'allowed' });
-    else if (add(ban, now, out) !== null) out.decisions.push({ kind: 'evict', ban, for: ban.target });
+    else if (add(ban, 'time', now, out) !== null) out.decisions.push({ kind: 'evict', ban, for: ban.target });
   }
 
   function banOn(target: Prefix | Address, now: UnixMs): Ban | null {
@@ -146,6 +171,9 @@ export function createLedger(policy: LedgerPolicy, bystanders: Bystanders, snaps
           else refuse(asPrefix(sighting.source), kept, sighting, out);
           break;
         }
+        case 'complete':
+          complete(input.source, input.why, now, out);
+          break;
         case 'order-ban':
           refuse(input.target, orderBan(input, now, out), null, out);
           break;
@@ -172,7 +200,7 @@ export function createLedger(policy: LedgerPolicy, bystanders: Bystanders, snaps
       return out;
     },
     nextDeadline() {
-      const ends = [book.nextEnd(), offences.nextEnd()].filter(end => end !== null);
+      const ends = [book.nextEnd(), book.nextDue(), offences.nextEnd()].filter(end => end !== null);
       return ends.length === 0 ? null : (Math.min(...ends) as UnixMs);
     },
     dryRun(target, now) {

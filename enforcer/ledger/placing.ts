@@ -9,7 +9,8 @@ import type { Ban } from '@honeymesh/intel/bans';
 import { TIERS, tierNumber } from '@honeymesh/intel/evidence';
 import type { Sighting } from '@honeymesh/intel/sightings';
 import type { UnixMs } from '@honeymesh/intel/time';
-import type { Decision, LedgerChange } from './decisions.ts';
+import { fullBan } from './confinement.ts';
+import type { CompletedBy, Decision, LedgerChange } from './decisions.ts';
 import type { Refusal } from './orders.ts';
 import { isAutomatic, isStrong, ROOMS, type Room, roomOf, weakLimit } from './rooms.ts';
 import { endOf, type Merged } from './terms.ts';
@@ -28,9 +29,11 @@ export interface Placing {
   admit(ban: Ban, because: Sighting | null, now: UnixMs, out: Outbox): Refusal | null;
   /** Replaces the ban of the same target. */
   replace(more: Merged, because: Sighting | null, out: Outbox): void;
+  /** Puts a full ban in the place of the confined one of the same target. From now on it counts among its neighbours. */
+  complete(full: Ban, why: CompletedBy, because: Sighting | null, now: UnixMs, out: Outbox): void;
   /** Takes a ban out and forgives it: its offence does not count. */
   lift(ban: Ban, why: 'order' | 'allowed', now: UnixMs, out: Outbox): void;
-  /** Ends what is over. */
+  /** Makes full whom nobody listens to any longer, and ends what is over. */
   expire(now: UnixMs, out: Outbox): void;
   /** Makes the book fit rooms that became smaller. */
   fit(now: UnixMs, out: Outbox): void;
@@ -125,6 +128,23 @@ export function createPlacing(deps: WideningDeps): Placing {
     return null;
   }
 
+  function end(ban: Ban, now: UnixMs, out: Outbox): void {
+    remove(ban, ban.offences, ban.expiresAt ?? now, out);
+    out.decisions.push({ kind: 'expire', ban });
+  }
+
+  function makeFull(ban: Ban, why: CompletedBy, because: Sighting | null, out: Outbox): void {
+    put(ban, out);
+    out.decisions.push({ kind: 'ban', ban, change: 'completed', because, why });
+  }
+
+  /** A ban that just became full may be the one that was missing to a wider one. */
+  function widenAround(full: Ban, now: UnixMs, out: Outbox): void {
+    if (book.get(full.target) !== full) return;
+    const wide = widened(full, deps, now);
+    if (wide !== undefined) placeWide(wide, null, now, out);
+  }
+
   return {
     place,
     admit,
@@ -136,11 +156,23 @@ export function createPlacing(deps: WideningDeps): Placing {
       remove(ban, ban.offences - 1, now, out);
       out.decisions.push({ kind: 'lift', ban, why });
     },
+    complete(full, why, because, now, out) {
+      makeFull(full, why, because, out);
+      widenAround(full, now, out);
+    },
     expire(now, out) {
-      for (let ban = book.over(now); ban !== undefined; ban = book.over(now)) {
-        remove(ban, ban.offences, ban.expiresAt ?? now, out);
-        out.decisions.push({ kind: 'expire', ban });
+      const completed: Ban[] = [];
+      for (let ban = book.due(now); ban !== undefined; ban = book.due(now)) {
+        const full = fullBan(ban, policy, Math.min(now, ban.confined?.fullAt ?? now));
+        if (endOf(full) <= now) {
+          end(full, now, out); // both came while nobody watched
+          continue;
+        }
+        makeFull(full, 'time', null, out);
+        completed.push(full);
       }
+      for (let ban = book.over(now); ban !== undefined; ban = book.over(now)) end(ban, now, out);
+      for (const full of completed) widenAround(full, now, out);
     },
     fit(now, out) {
       for (const room of ROOMS) {

@@ -17,7 +17,7 @@ export interface Merged {
 export const endOf = (ban: Ban): number => ban.expiresAt ?? Number.POSITIVE_INFINITY;
 
 /** What this tier earns at the nth offence: doubled at each, at most the longest. */
-function termMs(policy: LedgerPolicy, tier: Tier, offences: number): number {
+export function termMs(policy: LedgerPolicy, tier: Tier, offences: number): number {
   const firstMs = tierNumber(tier) >= tierNumber('E2') ? policy.contentMs : policy.touchMs;
   return Math.min(policy.longestMs, firstMs * 2 ** (offences - 1));
 }

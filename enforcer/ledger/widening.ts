@@ -1,6 +1,7 @@
 /**
  * Many banned neighbours become one ban of their prefix: IPv4 /32 to /24, IPv6 /64 to /56, /56 to /48; only where each was proven
- * (E1 or more), and nobody else would be hit. An operator's ban neither counts nor is replaced.
+ * (E1 or more), and nobody else would be hit. An operator's ban neither counts nor is replaced, nor does a confined one before it
+ * is full: who is in it is still being heard.
  *
  * The prefix ban lasts as long as the longest of its members, but not longer than twice what the middle one has left: one repeat
  * offender with 30 days to go must not hold its neighbours for 30 days. Members that end later stay beside it, so nobody's ban
@@ -67,13 +68,13 @@ export function widened(ban: Ban, { policy, book, allowList, offences, bystander
   };
 }
 
-/** What a prefix ban takes the place of: the automatic bans in it that do not outlast it. */
+/** What a prefix ban takes the place of: the full automatic bans in it that do not outlast it. */
 export function replacedBy(target: Prefix, expiresAt: UnixMs | null, book: Book): readonly Ban[] {
   const end = expiresAt ?? Number.POSITIVE_INFINITY;
-  return book.within(target).filter(held => held.target !== target && isAutomatic(held.tier) && endOf(held) <= end);
+  return book.within(target).filter(held => held.target !== target && isAutomatic(held.tier) && held.confined === undefined && endOf(held) <= end);
 }
 
-const counts = (ban: Ban): boolean => isAutomatic(ban.tier) && isStrong(ban.tier);
+const counts = (ban: Ban): boolean => isAutomatic(ban.tier) && isStrong(ban.tier) && ban.confined === undefined;
 
 function sharedEnd(members: readonly Ban[], policy: LedgerPolicy, now: UnixMs): UnixMs {
   const ends = members.map(endOf).sort((one, other) => one - other);

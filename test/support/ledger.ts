@@ -6,7 +6,7 @@ import type { Tier } from '@honeymesh/intel/evidence';
 import type { Reason } from '@honeymesh/intel/reasons';
 import type { Sighting } from '@honeymesh/intel/sightings';
 import { DAY_MS, HOUR_MS, type UnixMs, unixMs } from '@honeymesh/intel/time';
-import type { Bystanders, Decision, Ledger, LedgerOutcome, LedgerPolicy } from '#enforcer/ledger/decisions.ts';
+import type { Bystanders, Completion, Decision, Ledger, LedgerOutcome, LedgerPolicy } from '#enforcer/ledger/decisions.ts';
 import { createLedger } from '#enforcer/ledger/ledger.ts';
 
 export const T0 = unixMs(1_790_000_000_000);
@@ -23,6 +23,7 @@ export const POLICY: LedgerPolicy = {
   watermark: 0.8,
   aggregateAt: 4,
   widenAt: 3,
+  patience: { kind: 'instant', longestMs: 0 },
 };
 
 export interface Neighbourhood {
@@ -64,6 +65,9 @@ export function sighting(source: string, tier: Tier = 'E1', more: Partial<Sighti
 export const see = (ledger: Ledger, source: string, tier: Tier = 'E1', now: UnixMs = T0): readonly Decision[] =>
   ledger.handle({ kind: 'sighting', sighting: sighting(source, tier) }, now).decisions;
 
+export const complete = (ledger: Ledger, source: string, why: Completion, now: UnixMs = T0): readonly Decision[] =>
+  ledger.handle({ kind: 'complete', source: source as Address, why }, now).decisions;
+
 export const order = (ledger: Ledger, target: string, now: UnixMs = T0, expiresAt: UnixMs | null = null): readonly Decision[] =>
   ledger.handle({ kind: 'order-ban', target: target as Prefix, expiresAt }, now).decisions;
 
@@ -96,7 +100,7 @@ export function brief(decisions: readonly Decision[]): readonly string[] {
   return decisions.map(decision => {
     switch (decision.kind) {
       case 'ban':
-        return `${decision.change} ${decision.ban.target}`;
+        return `${decision.ban.confined === undefined ? '' : 'confined '}${decision.change} ${decision.ban.target}${decision.why === undefined ? '' : `: ${decision.why}`}`;
       case 'aggregate':
         return `aggregate ${decision.ban.target} for ${decision.replaces.map(ban => ban.target).join(' ')}`;
       case 'evict':
@@ -113,4 +117,63 @@ export function brief(decisions: readonly Decision[]): readonly string[] {
         return `${decision.kind} ${decision.entry.target} (${decision.entry.cause})`;
     }
   });
+}
+
+/** What a source does, or the traps say of it, in the naive reckoning below. */
+export type Act = 'touch' | 'content' | 'told' | 'complete' | 'order' | 'nothing';
+
+export interface Reckoned {
+  readonly endsAt: number;
+  /** null: a full ban. */
+  readonly fullAt: number | null;
+  readonly offences: number;
+}
+
+/**
+ * One source's ban, reckoned from the promises alone: a touch confines and starts a clock, hostile content ends that (`listen`) or not (`study`), evidence that
+ * others told, the traps' word, an order and the clock end it, the term counts from then. Shares no code with the ledger. Time only goes forward.
+ */
+export function createReckoning({ patience, touchMs, contentMs, longestMs, memoryMs }: LedgerPolicy): (act: Act, now: number) => Reckoned | null {
+  let ban: { endsAt: number; fullAt: number | null; offences: number; tier: 'E1' | 'E2' | 'operator' } | null = null;
+  let before = { offences: 0, endedAt: Number.NEGATIVE_INFINITY };
+  const term = (content: boolean, offences: number): number => Math.min(longestMs, (content ? contentMs : touchMs) * 2 ** (offences - 1));
+  return (act, now) => {
+    if (ban !== null && ban.fullAt !== null && now >= ban.fullAt) {
+      ban.endsAt = Math.max(ban.endsAt, ban.fullAt + term(ban.tier === 'E2', ban.offences));
+      ban.fullAt = null;
+    }
+    if (ban !== null && ban.endsAt <= now) {
+      before = { offences: ban.offences, endedAt: ban.endsAt };
+      ban = null;
+    }
+    const seen = act === 'touch' || act === 'content' || act === 'told';
+    const isContent = act === 'content' || act === 'told';
+    if (ban === null && (seen || act === 'order')) {
+      const offences = before.endedAt + memoryMs > now ? before.offences + 1 : 1;
+      const listens = act === 'touch' ? patience.kind !== 'instant' : act === 'content' && patience.kind === 'study';
+      const fullAt = listens ? now + patience.longestMs : null;
+      const earned = term(isContent, offences);
+      const endsAt = fullAt === null || earned > patience.longestMs ? now + earned : fullAt + earned;
+      ban =
+        act === 'order'
+          ? { endsAt: Number.POSITIVE_INFINITY, fullAt: null, offences, tier: 'operator' }
+          : { endsAt, fullAt, offences, tier: isContent ? 'E2' : 'E1' };
+    } else if (ban !== null && seen && ban.fullAt === null) {
+      if (isContent && ban.tier === 'E1') ban.tier = 'E2';
+      ban.endsAt = Math.max(ban.endsAt, now + term(isContent, ban.offences));
+    } else if (ban !== null && act === 'content' && patience.kind === 'study') {
+      if (ban.tier === 'E1') ban.endsAt = Math.max(ban.endsAt, now + term(true, ban.offences));
+      ban.tier = 'E2';
+    } else if (ban !== null && isContent) {
+      ban.tier = 'E2';
+      ban.endsAt = Math.max(ban.endsAt, now + term(true, ban.offences));
+      ban.fullAt = null;
+    } else if (ban !== null && act === 'complete' && ban.fullAt !== null) {
+      ban.endsAt = Math.max(ban.endsAt, now + term(ban.tier === 'E2', ban.offences));
+      ban.fullAt = null;
+    } else if (ban !== null && act === 'order') {
+      ban = { ...ban, endsAt: Number.POSITIVE_INFINITY, fullAt: null, tier: 'operator' };
+    }
+    return ban === null ? null : { endsAt: ban.endsAt, fullAt: ban.fullAt, offences: ban.offences };
+  };
 }
