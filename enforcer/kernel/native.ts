@@ -157,6 +157,7 @@ export interface Addon {
     onBatch: (count: number) => void,
   ): { readonly drain: () => number; readonly stop: () => void } | number;
   trapListener(ipv6: boolean, port: number, mark: number, backlog: number): { readonly fd: number; readonly port: number } | number;
+  trapDatagrams(ipv6: boolean, port: number, mark: number, receiveBuffer: number): { readonly fd: number; readonly port: number } | number;
   putSocket(mapFd: number, key: number, socketFd: number): number;
   peerAddress(socketFd: number): Uint8Array | number;
   startConnections(fds: readonly number[], buffer: Uint8Array, largestUnsent: number, onBatch: (bytes: number) => void): NativeConnections | number;

@@ -19,7 +19,7 @@ import { createForwardingReader, type ForwardingReader } from './forwarding.ts';
 import { loadGuard } from './guard.ts';
 import { noteHome } from './home.ts';
 import { closeUnprivilegedBpf, findCgroup2, mountBpffs, prepareFolders, requireBuilt, requireRoot } from './host.ts';
-import { installTrapListeners, openTrapListeners } from './listeners.ts';
+import { installTrapListeners, makeRoomForSessions, openTrapDatagrams, openTrapListeners } from './listeners.ts';
 import { takeLock } from './lock.ts';
 import type { LauncherMessage, TrapListeners } from './messages.ts';
 import { PARTS } from './parts.ts';
@@ -214,12 +214,25 @@ function openTraps(config: Config, mapFd: number, complaints: Complaints): TrapL
   try {
     const listeners = openTrapListeners();
     installTrapListeners(listeners, mapFd);
-    return listeners;
+    makeRoomForSessions();
+    return { ...listeners, ...openDatagrams(complaints) };
   } catch (error) {
-    complaints.raise('traps', 'listen', wordsOf(error), (error instanceof HoneyMeshError ? error.fix : undefined) ?? '"ss -ltn" shows what listens');
+    complaints.raise('traps', 'listen', wordsOf(error), fixOf(error) ?? '"ss -ltn" shows what listens');
     return null;
   }
 }
+
+/** Without them the traps answer over TCP alone. */
+function openDatagrams(complaints: Complaints): Partial<TrapListeners> {
+  try {
+    return openTrapDatagrams();
+  } catch (error) {
+    complaints.raise('traps', 'listen-udp', `${wordsOf(error)}: UDP ports are no traps`, fixOf(error) ?? '"ss -lnu" shows what is open');
+    return {};
+  }
+}
+
+const fixOf = (error: unknown): string | undefined => (error instanceof HoneyMeshError ? error.fix : undefined);
 
 /** In the order in which the daemon inherits them. */
 const descriptorsOf = ({ ipv4, ipv6, udp4, udp6 }: TrapListeners): readonly number[] => [ipv4, ipv6, udp4, udp6].filter(fd => fd !== null);

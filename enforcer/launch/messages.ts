@@ -22,6 +22,10 @@ export interface TrapListeners {
   readonly mark: number;
   readonly ipv4: number | null;
   readonly ipv6: number | null;
+  /** One high port of UDP for both families, bound, transparent and marked; 0: none. The kernel steers datagrams to it. */
+  readonly udpPort: number;
+  readonly udp4: number | null;
+  readonly udp6: number | null;
 }
 
 /** Everything that the daemon starts from. JSON. */
