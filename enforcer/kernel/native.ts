@@ -97,6 +97,13 @@ export interface NativeConnections {
   stop(): void;
 }
 
+/** The traps' UDP sockets (native/datagrams.cc). */
+export interface NativeDatagrams {
+  /** Answers that row of the batch that is being told. 0 or a negative errno. */
+  reply(row: number, bytes: Uint8Array): number;
+  stop(): void;
+}
+
 /** `lost`: the connection was there, and is reset now; no record tells it. */
 export const WRITTEN = { sent: 0, waiting: 1, gone: 2, lost: 3 } as const;
 /** `done`: no record tells it; `lingers`: one will. */
@@ -161,6 +168,7 @@ export interface Addon {
   putSocket(mapFd: number, key: number, socketFd: number): number;
   peerAddress(socketFd: number): Uint8Array | number;
   startConnections(fds: readonly number[], buffer: Uint8Array, largestUnsent: number, onBatch: (bytes: number) => void): NativeConnections | number;
+  startDatagrams(fds: readonly number[], buffer: Uint8Array, onBatch: (count: number) => void): NativeDatagrams | number;
   netnsCookie(): bigint | number;
   raiseFileLimit(atLeast: number): number;
 }

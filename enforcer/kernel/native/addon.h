@@ -19,6 +19,7 @@ void export_runs(Napi::Env env, Napi::Object exports);
 void export_ring(Napi::Env env, Napi::Object exports);
 void export_sockets(Napi::Env env, Napi::Object exports);
 void export_connections(Napi::Env env, Napi::Object exports);
+void export_datagrams(Napi::Env env, Napi::Object exports);
 
 using Call = const Napi::CallbackInfo &;
 
