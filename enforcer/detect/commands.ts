@@ -86,7 +86,7 @@ export const COMMAND_RULES: readonly Rule[] = [
       'chpasswd',
     ],
     shape:
-      /crontab\s{1,4}(?:-[lreu]|\/|[\w.]{1,32}(?:$|[\s;]))|\/etc\/(?:cron|rc\.local|init\.d\/|ld\.so\.preload|systemd\/system)|\/var\/spool\/cron|(?<=[>/"'\s]{1,4}[^|;\n]{0,80})authorized_keys|schtasks\s{1,4}\/create|useradd\s{1,4}-|chpasswd(?=$|[\s"'`;])/,
+      /crontab\s{1,4}(?:-(?:[lreu]|$|\s)|\/|[\w.]{1,32}(?:$|[\s;]))|\/etc\/(?:cron|rc\.local|init\.d\/|ld\.so\.preload|systemd\/system)|\/var\/spool\/cron|(?<=[>/"'\s]{1,4}[^|;\n]{0,80})authorized_keys|schtasks\s{1,4}\/create|useradd\s{1,4}-|chpasswd(?=$|[\s"'`;])/,
   }),
   order('defences-off', {
     places: SHELL | WEB | SERVICE,

@@ -124,10 +124,32 @@ function judgePayload(found: Found, { name, content, bytes }: Extract<Observatio
     lookTwice(found, content, BODY, protocol, decodeBody);
     add(found, randomBody(content, bytes));
   } else {
-    // What is not known may be a request that came to the wrong door.
-    const place = isRequest(content) ? OPAQUE | TARGET | HEADER | BODY | AGENT : OPAQUE;
-    lookTwice(found, content, place, protocol, transport === 'udp' ? decodeHeader : decodeBody);
+    // What came to the wrong door may be a request: TLS is spoken there, or nothing is known of the port.
+    const request = requestIn(content);
+    if (request === undefined) lookTwice(found, content, OPAQUE, protocol, transport === 'udp' ? decodeHeader : decodeBody);
+    else {
+      judgeRequest(found, request, 'http');
+      lookTwice(found, request.body, BODY, 'http', decodeBody);
+    }
   }
+}
+
+const MOST_HEADERS = 32;
+
+/** The request that an unknown payload is the beginning of. */
+function requestIn(content: string): (Extract<Observation, { kind: 'request' }> & { readonly body: string }) | undefined {
+  const first = /^([A-Z]{3,10}) ([^\r\n]{1,4096}?) HTTP\/\d\.\d\r?\n/.exec(content);
+  if (first === null) return undefined;
+  const headers: (readonly [string, string])[] = [];
+  let at = first[0].length;
+  for (let end = content.indexOf('\n', at); end > at && headers.length < MOST_HEADERS; end = content.indexOf('\n', at)) {
+    const line = content.slice(at, end);
+    at = end + 1;
+    const colon = line.indexOf(':');
+    if (colon < 0) break;
+    headers.push([line.slice(0, colon), line.slice(colon + 1).trim()]);
+  }
+  return { kind: 'request', method: first[1] ?? '', target: first[2] ?? '', headers, body: content.slice(at) };
 }
 
 function look(found: Found, text: string, place: number, protocol: string): number {
@@ -156,8 +178,6 @@ function add(found: Found, finding: Finding | undefined): void {
 const plainName = (protocol: string): string => (protocol === 'https' ? 'http' : protocol.endsWith('-tls') ? protocol.slice(0, -4) : protocol);
 
 const isAgent = (name: string): boolean => name.length === 10 && name.toLowerCase() === 'user-agent';
-
-const isRequest = (content: string): boolean => /^[A-Z]{3,10} [^\s]{1,2048} HTTP\/\d/.test(content);
 
 function strongest(found: Found): readonly Finding[] {
   const findings = [...found.values()];

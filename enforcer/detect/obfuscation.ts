@@ -7,8 +7,8 @@ import { LONGEST_QUOTE } from '@honeymesh/intel/findings';
 import { BODY, HEADER, hidden, LINE, MAIL, NAME, OPAQUE, type Rule, SERVICE, SHELL, TARGET, WEB } from './rules.ts';
 
 export const OBFUSCATION_RULES: readonly Rule[] = [
-  // Six letters in a row that no encoder encodes.
-  hidden('encoded-letters', { places: TARGET | BODY | HEADER, words: ['%4', '%5', '%6', '%7'], shape: /(?:%(?:4[1-9a-f]|5[0-9a]|6[1-9a-f]|7[0-9a])){6}/ }),
+  // Five letters in a row that no encoder encodes.
+  hidden('encoded-letters', { places: TARGET | BODY | HEADER, words: ['%4', '%5', '%6', '%7'], shape: /(?:%(?:4[1-9a-f]|5[0-9a]|6[1-9a-f]|7[0-9a])){5}/ }),
   hidden('escaped-letters', { places: WEB | SHELL | SERVICE, words: ['\\u00'], shape: /(?:\\u00(?:4[1-9a-f]|5[0-9a]|6[1-9a-f]|7[0-9a])){4}/ }),
   hidden('escaped-bytes', { places: WEB | SHELL | SERVICE, words: ['\\x'], shape: /(?:\\{1,2}x[0-9a-f]{2}){8}/ }),
   hidden('escaped-bytes', { places: SHELL | SERVICE, words: ['\\0', '\\1'], shape: /(?:\\{1,2}0?[01][0-7]{2}){8}/ }),

@@ -157,7 +157,7 @@ export const PROBE_RULES: readonly Rule[] = [
       '/ecp/',
       '/autodiscover/autodiscover.json',
       '/webui',
-      '/sdk/',
+      '/sdk',
       '/onvif',
       '/isapi/',
       '/sugar_version',
@@ -177,7 +177,7 @@ export const PROBE_RULES: readonly Rule[] = [
       '/aab9',
     ],
     new RegExp(
-      String.raw`\/(?:phpmyadmin[\w.-]{0,24}|pma(?:\d{0,4})|myadmin|mysqladmin|phpadmin|dbadmin|sqladmin)${END}|\/adminer(?:[\w.-]{0,24})\.php|\/wp-login\.php|\/wp-admin${END}|\/xmlrpc\.php\?rsd|(?:\/[\w-]{1,24})?\/wp-includes\/wlwmanifest\.xml|\/wlwmanifest\.xml|\/wp-json\/wp\/v2\/users|(?<=^\/)\?author=\d|\/administrator\/(?:index\.php|$)|\/(?:host-)?manager\/html|\/hnap1${END}|\/boaform\/admin\/formlogin|\/setup\.cgi|\/cgi-bin\/luci|\/solr\/admin|\/hudson${END}|\/axis2|\/owa\/auth\/logon|\/global-protect\/(?:login|portal)|\/remote\/login|\/dana-na\/|\/\+cscoe\+\/|\/vpn\/index\.html|\/sslvpn|\/geoserver\/web|\/portal\/redlion|\/currentsetting\.htm|(?<=^)\/script${END}|\/cfide\/administrator|\/jmx-console|\/admin\/config\.php|\/ecp\/(?:current|default|$)|\/autodiscover\/autodiscover\.json|(?<=^)\/webui(?:$|\/)|(?<=^)\/sdk\/?$|\/onvif\/(?:device|snapshot)|\/isapi\/|\/sugar_version|\/cluster\/cluster|\/ws\/v1\/cluster|\/zabbix\/(?:index|jsrpc|setup)|\/guestaccess\.aspx|\/login\.rsp|\/doc\/index\.html|\/stssys\.htm|\/(?:ab2[gh]|aa[ab]9)$|\/systembc\/`,
+      String.raw`\/(?:phpmyadmin[\w.-]{0,24}|pma(?:\d{0,4})|myadmin|mysqladmin|phpadmin|dbadmin|sqladmin)${END}|\/adminer(?:[\w.-]{0,24})\.php|\/wp-login\.php|\/wp-admin${END}|\/xmlrpc\.php\?rsd|(?:\/[\w-]{1,24})?\/wp-includes\/wlwmanifest\.xml|\/wlwmanifest\.xml|\/wp-json\/wp\/v2\/users|(?<=^\/)\?author=\d|\/administrator\/(?:index\.php|$)|\/(?:host-)?manager\/html|\/hnap1${END}|\/boaform\/admin\/formlogin|\/setup\.cgi|\/cgi-bin\/luci|\/solr\/admin|\/hudson${END}|\/axis2|\/owa\/auth\/logon|\/global-protect\/(?:login|portal)|\/remote\/login|\/dana-na\/|\/\+cscoe\+\/|\/vpn\/index\.html|\/sslvpn|\/geoserver\/web|\/portal\/redlion|\/currentsetting\.htm|(?<=^)\/script${END}|\/cfide\/administrator|\/jmx-console|\/admin\/config\.php|\/ecp\/(?:current|default|$)|\/autodiscover\/autodiscover\.json|(?<=^)\/webui(?:$|\/)|(?<=^)\/sdk$|\/onvif\/(?:device|snapshot)|\/isapi\/|\/sugar_version|\/cluster\/cluster|\/ws\/v1\/cluster|\/zabbix\/(?:index|jsrpc|setup)|\/guestaccess\.aspx|\/login\.rsp|\/doc\/index\.html|\/stssys\.htm|\/(?:ab2[gh]|aa[ab]9)$|\/systembc\/`,
     ),
   ),
   asks(
