@@ -7,9 +7,11 @@ import { isHostile, judgeObservation } from '#enforcer/detect/judge.ts';
 import { addon, mustHave } from '#enforcer/kernel/native.ts';
 import type { TrapIdentity, TrapLimits, TrapObservation } from '#enforcer/traps/messages.ts';
 import { createPersona, type Persona } from '#enforcer/traps/protocols/persona.ts';
-import { createProtocolTrap } from '#enforcer/traps/protocols/registry.ts';
+import { createProtocolTraps } from '#enforcer/traps/protocols/registry.ts';
+import { createRandomness } from '#enforcer/traps/server/randomness.ts';
 import { createTrapServer, type TrapServer } from '#enforcer/traps/server/server.ts';
 import { createTrapSockets } from '#enforcer/traps/server/sockets.ts';
+import { createSshTrap } from '#enforcer/traps/server/ssh.ts';
 import { createTlsTerminator, type TlsTerminator } from '#enforcer/traps/server/tls.ts';
 import { TRAP_LIMITS } from '#enforcer/traps/supervisor.ts';
 
@@ -31,6 +33,7 @@ export function startLiveTrap(plays: number, identity: TrapIdentity, limits: Par
   const listener = mustHave(addon().trapListener(false, 0, 0, 1024), 'HM_TRAP_LISTEN', 'test');
   const persona = createPersona(Buffer.from(identity.seed, 'base64'));
   const tls = createTlsTerminator({ key: identity.tlsKey, certificate: identity.tlsCertificate });
+  const createTrap = createProtocolTraps(new Map([['ssh', createSshTrap({ hostKeys: identity.sshHostKeys })]]));
   const seen: TrapObservation[] = [];
   const faults: unknown[] = [];
   const sockets = createTrapSockets();
@@ -40,7 +43,8 @@ export function startLiveTrap(plays: number, identity: TrapIdentity, limits: Par
       sockets,
       tls,
       judge: { judge: judgeObservation, isHostile },
-      createTrap: context => createProtocolTrap({ ...context, port: plays }),
+      createTrap: context => createTrap({ ...context, port: plays }),
+      random: createRandomness(),
       observe: observation => void seen.push(observation),
       settled: () => {},
       fault: error => void faults.push(error),

@@ -16,6 +16,8 @@ export interface TrapMachine {
   expire(nowMs: number): Outcome;
   /** TLS that an outcome asked for by `startTls` stands: `receive` gets clear bytes from here on. */
   secured?(nowMs: number): Outcome;
+  /** The connection is gone, whoever ended it: for what holds more than memory. Nothing is called after. */
+  ended?(): void;
 }
 
 export interface Outcome {

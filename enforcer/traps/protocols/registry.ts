@@ -17,8 +17,20 @@ const SHORTEST_LOOK = 8; // a client that sends a letter at a time is heard out
 /** What a silent visitor of an unknown port meets: services that people do put on other ports. */
 const GREETERS = ['ftp', 'telnet', 'ssh', 'smtp'] as const;
 
-/** The machine of one connection. */
-export const createProtocolTrap: ProtocolFactory = context => BY_PORT.get(context.port)?.create(context) ?? createUnknownPortTrap(context);
+/** What takes the place of a protocol's own machine, by the protocol's name: ssh, played on a library that is not pure. */
+export type Stead = ReadonlyMap<string, ProtocolFactory>;
+
+/** The machines of all ports. */
+export function createProtocolTraps(stead: Stead): ProtocolFactory {
+  const create = (protocol: TrapProtocol, context: TrapContext): TrapMachine => (stead.get(protocol.name) ?? protocol.create)(context);
+  return context => {
+    const protocol = BY_PORT.get(context.port);
+    return protocol === undefined ? createUnknownPortTrap(context, create) : create(protocol, context);
+  };
+}
+
+/** The machine of one connection; ssh is a greeting only. */
+export const createProtocolTrap: ProtocolFactory = createProtocolTraps(new Map());
 
 /** The protocol that `port` is known for. */
 export const protocolOf = (port: number): TrapProtocol | undefined => BY_PORT.get(port);
@@ -35,7 +47,7 @@ export function detect(first: Uint8Array): TrapProtocol | 'maybe' | undefined {
   return short || (maybe && first.length < LONGEST_LOOK) ? 'maybe' : undefined;
 }
 
-function createUnknownPortTrap(context: TrapContext): TrapMachine {
+function createUnknownPortTrap(context: TrapContext, create: (protocol: TrapProtocol, context: TrapContext) => TrapMachine): TrapMachine {
   const { limits } = context;
   let inner: TrapMachine | undefined;
   let waiting: Buffer = Buffer.alloc(0);
@@ -86,7 +98,7 @@ function createUnknownPortTrap(context: TrapContext): TrapMachine {
       waiting = Buffer.concat([waiting, bytes]);
       const protocol = detect(waiting);
       if (protocol === 'maybe') return listening();
-      if (protocol !== undefined) return become(protocol.create(context), nowMs);
+      if (protocol !== undefined) return become(create(protocol, context), nowMs);
       unknown = true;
       const said = waiting.toString('latin1');
       waiting = Buffer.alloc(0);
@@ -98,8 +110,9 @@ function createUnknownPortTrap(context: TrapContext): TrapMachine {
       if (nowMs >= deadlineMs) return over([...(waiting.length === 0 ? [] : [payload('unknown', waiting.toString('latin1'))]), { kind: 'deadline' }]);
       const greeter = BY_NAME.get(context.persona.pick(`greeter:${context.port}`, GREETERS));
       if (received > 0 || nowMs < speakAtMs || greeter === undefined) return listening();
-      return become(greeter.create(context), nowMs);
+      return become(create(greeter, context), nowMs);
     },
     secured: nowMs => inner?.secured?.(nowMs) ?? listening(),
+    ended: () => inner?.ended?.(),
   };
 }

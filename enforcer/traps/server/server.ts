@@ -1,5 +1,4 @@
 /** The traps' server: greets whom the kernel steered to us, reports the touch at once, keeps sessions within their bounds. */
-import { randomFillSync } from 'node:crypto';
 import type { Prefix } from '@honeymesh/intel/address';
 import { unixMs } from '@honeymesh/intel/time';
 import type { TrapLimits, TrapObservation } from '../messages.ts';
@@ -30,6 +29,8 @@ export interface TrapServerDeps {
   readonly tls: TlsTerminator | undefined;
   readonly judge: Judge;
   readonly createTrap: ProtocolFactory;
+  /** At least 32 fresh bytes. */
+  readonly random: () => Uint8Array;
   readonly observe: (observation: TrapObservation) => void;
   /** A batch of events is over: what was observed in it can leave. */
   readonly settled: () => void;
@@ -52,7 +53,6 @@ export function createTrapServer({ limits, persona }: TrapServerOptions, deps: T
   };
   const sessions = new Map<SocketId, Session>();
   const bySource = createSessionsBySource<Session>();
-  const drawRandom = createRandomness();
   const startedMs = performance.now();
   // Whole milliseconds since the start: V8 keeps such numbers without an object each.
   const nowMs = (): number => Math.floor(performance.now() - startedMs);
@@ -102,7 +102,7 @@ export function createTrapServer({ limits, persona }: TrapServerOptions, deps: T
       source,
       destination: socket.destination,
       persona,
-      random: drawRandom(),
+      random: deps.random(),
       acceptedAt: at,
       limits: machineLimits,
       tls: deps.tls !== undefined,
@@ -141,22 +141,5 @@ export function createTrapServer({ limits, persona }: TrapServerOptions, deps: T
       settled();
       sockets.stop();
     },
-  };
-}
-
-const RANDOM_BYTES = 32;
-const POOL_BYTES = 16 * 1024;
-
-/** Fresh bytes for each connection, drawn from the kernel by the pool: a draw each would be a system call each. */
-function createRandomness(): () => Uint8Array {
-  const pool = new Uint8Array(POOL_BYTES);
-  let used = POOL_BYTES;
-  return () => {
-    if (used === POOL_BYTES) {
-      randomFillSync(pool);
-      used = 0;
-    }
-    used += RANDOM_BYTES;
-    return pool.slice(used - RANDOM_BYTES, used);
   };
 }

@@ -124,6 +124,11 @@ export class Session implements Timed {
     deadlines.clear(this);
     sockets.close(this.id, lingerMs);
     this.#tls?.destroy();
+    try {
+      this.#machine.ended?.();
+    } catch (error) {
+      this.#house.fault(error);
+    }
     this.#tell(end);
   }
 

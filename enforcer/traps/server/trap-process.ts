@@ -3,29 +3,37 @@ import { join } from 'node:path';
 import { isHostile, judgeObservation } from '../../detect/judge.ts';
 import type { ToTrap, TrapMessage, TrapOptions } from '../messages.ts';
 import { createPersona } from '../protocols/persona.ts';
-import { createProtocolTrap } from '../protocols/registry.ts';
+import { createProtocolTraps } from '../protocols/registry.ts';
+import { respondToDatagram } from '../protocols/udp/registry.ts';
+import { createTrapDatagrams } from './datagrams.ts';
 import { type Heartbeat, openHeartbeat } from './heartbeat.ts';
 import { createObservationQueue } from './observations.ts';
+import { createRandomness } from './randomness.ts';
 import { createTrapServer, type TrapServer } from './server.ts';
 import type { Judge } from './session.ts';
 import type { TrapSockets } from './socket-port.ts';
 import { createTrapSockets } from './sockets.ts';
+import { createSshTrap } from './ssh.ts';
 import { createTlsTerminator } from './tls.ts';
+import { openUdpReplies, type UdpReplies } from './udp-replies.ts';
+import { createUdpServer, type UdpServer } from './udp-server.ts';
 
 /** What a test replaces. */
 export interface TrapProcessParts {
   readonly judge: Judge;
   readonly createSockets: () => TrapSockets;
   readonly openHeartbeat: (pin: string) => Heartbeat;
+  readonly openUdpReplies: (pin: string) => UdpReplies;
 }
 
-const PARTS: TrapProcessParts = { judge: { judge: judgeObservation, isHostile }, createSockets: createTrapSockets, openHeartbeat };
+const PARTS: TrapProcessParts = { judge: { judge: judgeObservation, isHostile }, createSockets: createTrapSockets, openHeartbeat, openUdpReplies };
 const REPORT_MS = 1_000;
 
 /** Waits for the daemon's first message and serves until the daemon ends it or is gone. Once for each process. */
 export function runTrapProcess(replaced: Partial<TrapProcessParts> = {}): void {
   const parts = { ...PARTS, ...replaced };
   let server: TrapServer | undefined;
+  let udp: UdpServer | undefined;
   let flush = (): void => {};
   let faulted = false;
 
@@ -41,7 +49,7 @@ export function runTrapProcess(replaced: Partial<TrapProcessParts> = {}): void {
     say({ kind: 'fault', why: textOf(error) });
   }
 
-  function start({ ipv4, ipv6, pins, identity, limits }: TrapOptions): void {
+  function start({ ipv4, ipv6, udp4, udp6, pins, identity, limits }: TrapOptions): void {
     const persona = createPersona(Buffer.from(identity.seed, 'base64'));
     // Node.js cannot bound how long a synchronous step takes, so the heartbeat runs in the same loop as the traps: a stalled loop is a closed port.
     const heartbeat = parts.openHeartbeat(join(pins, 'heartbeat'));
@@ -52,19 +60,40 @@ export function runTrapProcess(replaced: Partial<TrapProcessParts> = {}): void {
       sessions: () => server?.sessions() ?? 0,
     });
     flush = observations.flush;
+    const random = createRandomness();
+    const { judge } = parts;
+    const { add: observe, settled } = observations;
     server = createTrapServer(
       { limits, persona },
       {
         sockets: parts.createSockets(),
         tls: createTlsTerminator({ key: identity.tlsKey, certificate: identity.tlsCertificate }),
-        judge: parts.judge,
-        createTrap: createProtocolTrap,
-        observe: observations.add,
-        settled: observations.settled,
+        judge,
+        createTrap: createProtocolTraps(new Map([['ssh', createSshTrap({ hostKeys: identity.sshHostKeys })]])),
+        random,
+        observe,
+        settled,
         fault,
       },
     );
     server.start([ipv4, ipv6].filter(fd => fd !== null));
+    const udpSockets = [udp4, udp6].filter(fd => fd !== null);
+    if (udpSockets.length > 0) {
+      const replies = parts.openUdpReplies(join(pins, 'udp_replies'));
+      const deps = {
+        datagrams: createTrapDatagrams(),
+        replies,
+        respond: respondToDatagram,
+        judge,
+        observe,
+        settled,
+        fault,
+        random,
+        nowMs: () => performance.now(),
+      };
+      udp = createUdpServer({ limits, persona }, deps);
+      udp.start(udpSockets);
+    }
     heartbeat.beat();
     setInterval(() => heartbeat.beat(), limits.heartbeatMs);
     // Also with nothing to observe: the daemon shows the number of sessions, and ends who says nothing.
@@ -91,6 +120,7 @@ export function runTrapProcess(replaced: Partial<TrapProcessParts> = {}): void {
   process.on('SIGINT', () => {}); // Ctrl-C is for the launcher, which ends us in order
   process.once('SIGTERM', () => {
     server?.stop();
+    udp?.stop();
     flush();
     // The channel is written in order: when this has left, so have the last rows.
     say({ kind: 'observations', observations: [], sessions: 0, lost: 0 }, () => process.exit(0));

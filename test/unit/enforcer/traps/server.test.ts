@@ -3,7 +3,8 @@ import type { Finding } from '@honeymesh/intel/findings';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { TrapLimits, TrapObservation } from '#enforcer/traps/messages.ts';
 import type { ProtocolFactory } from '#enforcer/traps/protocols/machine.ts';
-import { createProtocolTrap } from '#enforcer/traps/protocols/registry.ts';
+import { createProtocolTrap, createProtocolTraps } from '#enforcer/traps/protocols/registry.ts';
+import { createRandomness } from '#enforcer/traps/server/randomness.ts';
 import { createTrapServer } from '#enforcer/traps/server/server.ts';
 import type { Judge } from '#enforcer/traps/server/session.ts';
 import { TRAP_LIMITS } from '#enforcer/traps/supervisor.ts';
@@ -40,6 +41,7 @@ function rig(limits: Partial<TrapLimits> = {}, createTrap: ProtocolFactory = cre
       tls: undefined,
       judge,
       createTrap,
+      random: createRandomness(),
       observe: observation => void seen.push(observation),
       settled: () => void batches++,
       fault: error => void faults.push(error),
@@ -302,6 +304,40 @@ test('a mistake of ours costs one session, and is told', () => {
   expect(of('ended')).toMatchObject([{ protocol: 'broken', receipt: { end: 'stopped' } }]);
   expect(other.state()).toBe('open');
   expect(server.sessions()).toBe(1);
+});
+
+describe('what takes the place of a protocol', () => {
+  function withSsh() {
+    const ended: number[] = [];
+    const createSsh: ProtocolFactory = ({ port }) => ({
+      protocol: 'ssh',
+      open: () => ({ send: Buffer.from('hello\r\n'), observations: [], wakeAtMs: 9_000, close: false }),
+      receive: bytes => ({ send: bytes.slice(), observations: [], wakeAtMs: 9_000, close: false }),
+      expire: () => ({ observations: [], wakeAtMs: 'never', close: true }),
+      ended: () => void ended.push(port),
+    });
+    return { ...rig({}, createProtocolTraps(new Map([['ssh', createSsh]]))), ended };
+  }
+
+  test('is played on its ports, and told when the connection is gone, whoever ended it', async () => {
+    const { sockets, server, ended } = withSsh();
+    const peers = [sockets.connect(22), sockets.connect(22), sockets.connect(22, '192.0.2.9')];
+    expect(peers.map(peer => peer.heard())).toEqual(['hello\r\n', 'hello\r\n', 'hello\r\n']);
+    peers[0]?.resets();
+    peers[1]?.finishes();
+    server.closeSources(['192.0.2.9/32' as Prefix]);
+    expect(ended).toEqual([22, 22, 22]);
+  });
+
+  test('and on any other port where its client is recognised', () => {
+    const { sockets, of, ended } = withSsh();
+    const peer = sockets.connect(31_337);
+    peer.says('SSH-2.0-x\r\n');
+    expect(peer.heard()).toBe('hello\r\nSSH-2.0-x\r\n');
+    peer.resets();
+    expect(ended).toEqual([31_337]);
+    expect(of('ended')[0]?.protocol).toBe('ssh');
+  });
 });
 
 test('when it is stopped each open session is told', () => {
