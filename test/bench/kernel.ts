@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { build } from '#enforcer/launch/setup/build.mjs';
 import { createLab } from '#test/support/namespaces.ts';
 import { type Peers, rowsOf } from './kernel/figures.ts';
-import { OWN } from './kernel/filters.ts';
+import { OWN, SENDER } from './kernel/filters.ts';
 import type { Figures, Task } from './kernel/measure.ts';
 import { benchCommandLine } from './support/command-line.ts';
 import { report } from './support/rows.ts';
@@ -39,7 +39,7 @@ report(rowsOf(figures, peers), { title: `kernel bench, medians of ${rounds} roun
 async function measured(receiver: Task['receiver']): Promise<Figures> {
   using lab = createLab();
   const [sending, receiving] = [lab.namespace('sender'), lab.namespace('receiver')];
-  lab.link({ namespace: sending, device: 'eth0', addresses: ['10.77.0.2/24'] }, { namespace: receiving, device: 'eth0', addresses: [`${OWN}/24`] });
+  lab.link({ namespace: sending, device: 'eth0', addresses: [`${SENDER}/24`] }, { namespace: receiving, device: 'eth0', addresses: [`${OWN}/24`] });
   const task: Task = { rounds, receiver: { ...receiver, path: receiving.path } };
   const core = String(availableParallelism() - 1);
   const ran = await sending.run(['taskset', '-c', core, process.execPath, MEASURE, JSON.stringify(task)], { timeoutMs: MEASURING_MS });

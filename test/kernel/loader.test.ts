@@ -235,19 +235,35 @@ describe('maps of another shape', () => {
     expect(await it.pings(2)).toBe(0);
   });
 
-  test('another layout version is refused, for loader and daemon, and nothing is lost', async () => {
+  test('maps of layout version 1 are refused, for loader and daemon, and nothing is lost', async () => {
     await it.run(load(), attach(), putBan(`${ATTACKER.v4}/32`));
     const fd = addon().openPin(`${it.pins}/config`);
     const entry = new Uint8Array(LAYOUTS.hm_config.size);
     addon().mapLookup(fd, new Uint8Array(4), entry);
-    new DataView(entry.buffer).setUint16(LAYOUTS.hm_config.fields.layout_version[0], 99, true);
+    new DataView(entry.buffer).setUint16(LAYOUTS.hm_config.fields.layout_version[0], 1, true);
     addon().mapUpdate(fd, new Uint8Array(4), entry, 0);
     addon().closeFd(fd);
-    const refused = { ok: false, code: 'HM_LAYOUT', message: expect.stringContaining('layout version 99'), fix: expect.stringContaining('honeymesh unload') };
+    const refused = {
+      ok: false,
+      code: 'HM_LAYOUT',
+      message: expect.stringContaining('layout version 1, this is version 2'),
+      fix: expect.stringContaining('honeymesh unload'),
+    };
     expect(await it.attempt([load(), { do: 'bans', pinDirectory: it.pins }])).toMatchObject([refused, refused]);
     expect(await it.pings(2)).toBe(0);
     expect((await it.run(unload()))[0]).toMatchObject({ interfaces: ['eth0'], bans: 1, left: [] });
     expect(await it.run(load())).toMatchObject([{ reused: false }]);
+  });
+
+  test('an array of other length is refused: it can neither grow nor shrink', async () => {
+    await it.run(load({ mapSizes: { trap_ports: 1_024 } }));
+    const refused = {
+      ok: false,
+      code: 'HM_LAYOUT',
+      message: expect.stringContaining('trap_ports has 1024 entries, this version has 2048'),
+      fix: expect.stringContaining('honeymesh unload'),
+    };
+    expect(await it.attempt([load()])).toMatchObject([refused]);
   });
 
   test('a map of another size under one of our names is refused', async () => {

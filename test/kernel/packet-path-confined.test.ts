@@ -5,6 +5,7 @@ import net from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { addon, mustHave } from '#enforcer/kernel/native.ts';
+import { build } from '#enforcer/launch/setup/build.mjs';
 import {
   arp,
   datagram,
@@ -63,6 +64,7 @@ async function connect(port: number, from = SOURCE, to = HOST): Promise<{ client
 }
 
 beforeAll(async () => {
+  build();
   kernel = createKernelSide([]);
   const made = mustHave<{ fd: number; port: number }>(addon().trapListener(false, 0, MARK, 8), 'HM_MAP', 'the listener');
   trapPort = made.port;
@@ -120,6 +122,8 @@ describe('TCP', () => {
     const { verdicts, events } = play(scenarioOf(), frames);
     expect(verdicts).toEqual(all(7, 'pass'));
     expect(events).toEqual([]); // the SYN is of a connection that is there: no probe
+    const anomalies = ['', 'F', 'FPU', 'SF', 'SR'].map(flags => segment(SOURCE, HOST, trapPort, flags, fromPort));
+    expect(verdictsOf(anomalies)).toEqual(all(5, 'drop-confined'));
   });
 
   test('a connection of a real service that was open before is cut: data, FIN and RST', async () => {
@@ -146,6 +150,14 @@ describe('TCP', () => {
     const served = [{ transport: 'tcp', port: B, atNs: -SECOND }] as const;
     const frames = [A, servedPort, B, NO_TRAP].map(port => syn(SOURCE, HOST, port));
     expect(verdictsOf(frames, scenarioOf({ served }))).toEqual(['pass', 'drop-confined', 'drop-confined', 'drop-confined']);
+  });
+
+  test('port 0 is no trap, whatever the map says', () => {
+    const trapPorts = [
+      { transport: 'tcp', port: 0 },
+      { transport: 'udp', port: 0 },
+    ] as const;
+    expect(verdictsOf([syn(SOURCE, HOST, 0), datagram(SOURCE, HOST, 0)], scenarioOf({ trapPorts }))).toEqual(all(2, 'drop-confined'));
   });
 
   test("a SYN to the traps' own port reaches them, as a probe", () => {

@@ -8,6 +8,7 @@ import { addon, mustHave, testRun } from '#enforcer/kernel/native.ts';
 import { udpPeerKey, udpPortValue } from '#enforcer/kernel/udp-replies.ts';
 import { VERDICTS } from '#enforcer/kernel/verdicts.ts';
 import { PARTS } from '#enforcer/launch/parts.ts';
+import { build } from '#enforcer/launch/setup/build.mjs';
 import {
   datagram,
   EXTENSION,
@@ -44,6 +45,7 @@ let layouts: Layouts;
 let egress: number;
 
 beforeAll(() => {
+  build();
   const native = addon();
   const loaded = native.load(PARTS.program, [], [], 0);
   if ('errno' in loaded) throw new Error(loaded.log);

@@ -1,5 +1,6 @@
 /** Shapes of frames: tags, options, extension headers, fragments, and every truncation of each. Nothing in front of the address hides a banned source. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { build } from '#enforcer/launch/setup/build.mjs';
 import {
   authentication,
   cut,
@@ -31,6 +32,7 @@ const PORT = 11;
 
 let kernel: KernelSide;
 beforeAll(() => {
+  build();
   kernel = createKernelSide([]);
 });
 afterAll(() => kernel.close());

@@ -1,5 +1,6 @@
 /** Every verdict of docs/packet-path.md with the plainest frame that earns it. The order and the corners are the oracle's business. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { build } from '#enforcer/launch/setup/build.mjs';
 import { arp, datagram, ethernet, ipv4, ping, segment, syn, tcp, udp } from '#test/support/frames/frames.ts';
 import { createKernelSide, type KernelSide } from '#test/support/oracle/kernel-side.ts';
 import { emptyScenario, type Scenario, type Settings, usualSettings } from '#test/support/oracle/scenario.ts';
@@ -16,6 +17,7 @@ const [A, B, C, D] = [11, 13, 17, 19] as const;
 
 let kernel: KernelSide;
 beforeAll(() => {
+  build();
   kernel = createKernelSide([]);
 });
 afterAll(() => kernel.close());

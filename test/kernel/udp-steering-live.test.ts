@@ -102,8 +102,10 @@ test('an answer to this host is none of the traps, nor is DHCP', async () => {
 });
 
 test('what comes in pieces is not steered', async () => {
+  const before = (await live.order({ do: 'tell' })).counters;
   expect(await ask(TRAP, VISITOR, HOST, undefined, 'x'.repeat(3_000))).toBe('ECONNREFUSED');
-  expect((await live.order({ do: 'tell' })).trapped).toEqual([]);
+  const { trapped, counters } = await live.order({ do: 'tell' });
+  expect([trapped, counters['steered-udp']]).toEqual([[], before['steered-udp']]);
 });
 
 test('a trap that does not say which port was asked answers nobody, rather than from its own port', async () => {
@@ -112,6 +114,15 @@ test('a trap that does not say which port was asked answers nobody, rather than 
   expect(await ask(TRAP)).toBe('silence');
   const { trapped, counters } = await live.order({ do: 'tell' });
   expect([trapped, (counters['replies-lost'] ?? 0) - before]).toEqual([[`who ${TRAP}`], 1]);
+});
+
+test("a socket on the traps' port that does not bear their mark is not theirs: nothing is given to it", async () => {
+  await live.order({ do: 'serve', port: 5_555 });
+  await live.order({ do: 'configure', config: { trapUdpPort: 5_555 } });
+  await ask(TRAP);
+  await live.order({ do: 'configure', config: { trapUdpPort: 7_001 } });
+  await live.order({ do: 'serve', port: null });
+  expect((await live.order({ do: 'tell' })).heard).toEqual([]);
 });
 
 test("the traps' own port, asked by its number, is a trap like another", async () => {

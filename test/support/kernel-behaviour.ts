@@ -76,6 +76,19 @@ export function describeKernel(name: string, make: () => BehaviourBench): void {
     );
 
     test(
+      'a confined ban reads back as such, and as a full one once it is put again without',
+      bench(({ kernel }) => {
+        const targets = ['203.0.113.7/32', '2001:db8:1:2::/64', '2001:db8:1:3::9/128'];
+        const confined = targets.map(target => ban(target, { confined: true }));
+        expect(kernel.putBans(confined).every(outcome => outcome.enforced)).toBe(true);
+        expect(kernel.listBans().map(state => state.confined)).toEqual([true, true, true]);
+        expect(kernel.view(address('2001:db8:1:2::77')).ban).toMatchObject({ target: '2001:db8:1:2::/64', confined: true });
+        kernel.putBans(targets.map(target => ban(target, { confined: false })));
+        for (const state of kernel.listBans()) expect(state).not.toHaveProperty('confined');
+      }),
+    );
+
+    test(
       'the same target twice in one call: the last one holds',
       bench(({ kernel }) => {
         const outcomes = kernel.putBans([ban('203.0.113.7/32'), ban('203.0.113.8/32'), ban('203.0.113.7/32', { tier: 'E2' })]);

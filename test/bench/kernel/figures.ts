@@ -10,6 +10,7 @@ export interface Peers {
   readonly whyNoNft: string | null;
 }
 
+const CONFINED = 'confined, one source: no peer has it; data of an open connection, and a SYN that the tracker knows';
 const SENDER = 'live: the sender is BPF_PROG_TEST_RUN with live frames in batches of 64, XDP_TX into a veth pair; sender and receiver share one core';
 const TURN =
   'in turn: a program in front gives each packet the next of 10,000 sources and tail-calls what is measured (about 1 ns, in all figures of such rows)';
@@ -74,6 +75,9 @@ export function rowsOf({ testRuns, live, memory }: Figures, peers: Peers): reado
     ...test('clean data segment', 'data', 'allFeatures', { atMost: 1 }),
     ...test('clean SYN, closed port, tracker', 'syn', 'allFeatures', { atMost: 2 }),
     alone('test run: first SYN of a new source', 'ns', run('ours/new/turn'), TURN),
+    alone('test run: confined, data to a trap', 'ns', run('ours/confined/trapData'), CONFINED),
+    alone('test run: confined, SYN to a trap', 'ns', run('ours/confined/trapSyn'), CONFINED),
+    alone('test run: confined, dropped', 'ns', run('ours/confined/serviceData'), CONFINED),
     alone('test run: floor, in turn', 'ns', run('floor/banned/turn'), TURN),
     ...rate('native', 1.5),
     ...rate('generic', 1.15),

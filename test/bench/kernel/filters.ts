@@ -21,8 +21,9 @@ const RULES = 100;
 /** Networks for benchmarks (RFC 2544): the one banned, the other clean. */
 export const bannedSource = (at: number): string => `198.18.${at >> 8}.${at & 255}`;
 export const cleanSource = (at: number): string => `198.19.${at >> 8}.${at & 255}`;
-/** The receiver's address. */
+/** The receiver's address, and that of the sender, in whose namespace the measuring process is. */
 export const OWN = '10.77.0.1';
+export const SENDER = '10.77.0.2';
 export const SERVED_PORT = 443;
 export const CLOSED_PORT = 23;
 
@@ -52,7 +53,7 @@ export interface Filters {
 export function loadFilters(): Filters {
   const tester = createKernelTester({
     // The limits themselves are looked at for every packet, but must not be reached: a few measurements a second send more than any scanner does.
-    config: { synPerSecond: 10_000_000, newSourcesPerSecond: 10_000_000 },
+    config: { synPerSecond: 10_000_000, newSourcesPerSecond: 10_000_000, heartbeatMs: 3_600_000 },
   });
   fillOurs(tester);
   const senders = buildBpf({ source: fileURLToPath(new URL('../senders.bpf.c', import.meta.url)) });
@@ -113,7 +114,7 @@ function fillOurs({ kernel }: KernelTester): void {
   const others = Array.from({ length: RULES }, (_, at) => rule(`172.${16 + (at % 16)}.${at}.0/24`, at % 2 === 0 ? 'allow' : 'deny'));
   const refused = [...kernel.putBans(bans), ...kernel.setRules([...allowed, ...others])].filter(outcome => !outcome.enforced);
   if (refused.length > 0) throw new Error(`${refused.length} bans and rules were not taken`);
-  kernel.setOwnAddresses([OWN as Address]);
+  kernel.setOwnAddresses([OWN as Address, SENDER as Address]);
   kernel.setServedPorts({ tcp: [], udp: [] }, { tcp: [SERVED_PORT], udp: [] });
 }
 

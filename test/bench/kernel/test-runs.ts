@@ -2,7 +2,8 @@
 import { testRun } from '#enforcer/kernel/native.ts';
 import { type Contestant, inTurn, type Measured } from '#test/bench/support/rounds.ts';
 import { segment, syn, toShortest } from '#test/support/frames/frames.ts';
-import { bannedSource, CLOSED_PORT, cleanSource, type Filter, type Filters, OWN, SERVED_PORT, SOURCES } from './filters.ts';
+import { type ConfinedFrames, confineSomebody } from './confined.ts';
+import { bannedSource, CLOSED_PORT, cleanSource, type Filter, type Filters, OWN, SENDER, SERVED_PORT, SOURCES } from './filters.ts';
 
 const PACKETS = 500_000;
 const DROP = 1;
@@ -17,7 +18,7 @@ const FRAMES = {
 type Kind = keyof typeof FRAMES;
 type Sources = 'turn' | 'one';
 
-export type TestRunName = `${string}/${Kind}/${Sources}` | 'ours/new/turn';
+export type TestRunName = `${string}/${Kind}/${Sources}` | 'ours/new/turn' | `ours/confined/${Exclude<keyof ConfinedFrames, 'close'>}`;
 
 export type TestRunFigures = Readonly<Partial<Record<string, Measured>>>;
 
@@ -34,15 +35,26 @@ export async function measureTestRuns(filters: Filters, rounds: number): Promise
       (['turn', 'one'] as const).map(sources => ({ name: `${name}/${kind}/${sources}`, measure: () => run(filters, filter, kind, sources, name === 'floor') })),
     );
   });
-  return inTurn([...contestants, { name: 'ours/new/turn', measure: () => firstSyns(filters) }], { rounds });
+  const confined = await confineSomebody(filters, SENDER);
+  const ofConfined = ([name, action]: readonly [Exclude<keyof ConfinedFrames, 'close'>, number]): Contestant => ({
+    name: `ours/confined/${name}`,
+    measure: () => repeated(filters.ours.programFd, confined[name], action, name),
+  });
+  const alone = [['trapData', PASS] as const, ['serviceData', DROP] as const, ['trapSyn', PASS] as const].map(ofConfined);
+  const figures = await inTurn([...contestants, { name: 'ours/new/turn', measure: () => firstSyns(filters) }, ...alone], { rounds });
+  confined.close();
+  return figures;
 }
 
 function run(filters: Filters, filter: Filter, kind: Kind, sources: Sources, isFloor: boolean): number {
   const { frame, action } = FRAMES[kind];
-  const programFd = sources === 'turn' ? filters.inTurn(filter) : filter.programFd;
+  return repeated(sources === 'turn' ? filters.inTurn(filter) : filter.programFd, frame, isFloor ? DROP : action, kind);
+}
+
+function repeated(programFd: number, frame: Uint8Array, action: number, what: string): number {
   const ran = patiently(() => testRun(programFd, frame, { repeat: PACKETS }));
   // The last packet's verdict speaks for all: no source differs from the others. check() looks at the counters as well.
-  if (ran.retval !== (isFloor ? DROP : action)) throw new Error(`a ${kind} packet came to ${ran.retval}`);
+  if (ran.retval !== action) throw new Error(`a ${what} packet came to ${ran.retval}`);
   return ran.durationNs;
 }
 
@@ -70,7 +82,7 @@ export function patiently<T>(measure: () => T): T {
 export function checkCounters({ tester }: Filters): void {
   const { enforced, counters } = tester.stats();
   const strange = Object.entries(enforced).filter(
-    ([verdict, { packets }]) => packets > 0 && verdict !== 'pass' && verdict !== 'drop-ban' && verdict !== 'pass-not-ip',
+    ([verdict, { packets }]) => packets > 0 && !['pass', 'drop-ban', 'drop-confined', 'pass-not-ip'].includes(verdict),
   );
   if (strange.length > 0 || counters.guarded > 0) throw new Error(`packets met other verdicts than those that are measured: ${JSON.stringify(strange)}`);
 }

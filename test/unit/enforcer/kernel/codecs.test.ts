@@ -64,6 +64,8 @@ describe('values', () => {
     (tier, why, ms, drops) => {
       const hold = { tier: tier as 'E0', reasons: why, expiresAt: ms === null ? null : unixMs(wallMs + ms) };
       expect(decodeBan(encodeBan(hold, clock, drops), clock)).toEqual({ ...hold, droppedPackets: drops });
+      expect(decodeBan(encodeBan({ ...hold, confined: true }, clock, drops), clock)).toEqual({ ...hold, confined: true, droppedPackets: drops });
+      expect(saysTheSame(encodeBan({ ...hold, confined: true }, clock), encodeBan(hold, clock))).toBe(false);
       const rule = { ...hold, action: 'deny' as const };
       expect(decodeRule(encodeRule(rule, clock, drops), clock)).toEqual({ ...rule, droppedPackets: drops });
       expect(saysTheSame(encodeBan(hold, clock, drops), encodeBan(hold, clock, 0))).toBe(true);

@@ -5,6 +5,7 @@ import { MODES, TIERS } from '@honeymesh/intel/evidence';
 import { REASONS } from '@honeymesh/intel/reasons';
 import { expect, test } from 'vitest';
 import {
+  BAN_FLAG,
   BAN_HINT_BITS,
   BANKS,
   CONFIG_FLAG,
@@ -63,6 +64,7 @@ test('rule actions, shun kinds, probes, windows, event kinds', () => {
 });
 
 test('flags and sizes', () => {
+  expect(enumOf('hm_ban_flag')).toEqual({ HM_BAN_CONFINED: BAN_FLAG.confined });
   expect(enumOf('hm_config_flag')).toEqual({
     HM_FLAG_HAS_BAN6X: CONFIG_FLAG.hasBan6x,
     HM_FLAG_HAS_PFX6: CONFIG_FLAG.hasPfx6,
