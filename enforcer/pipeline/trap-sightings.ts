@@ -89,7 +89,8 @@ const DID: Readonly<Record<ContentKind, string>> = {
 /** What the strongest finding says, in words: `tried an exploit on the redis trap on port 6379: redis-module (MODULE LOAD /tmp/x.so)`. */
 export function findingsText(findings: readonly Finding[], place: string): string {
   const kind: EventKind | undefined = strongestKind(findings);
-  const strongest = findings.find(finding => finding.kind === kind);
+  // Of several the one that tells most: a default password rather than that one was guessed.
+  const strongest = findings.filter(finding => finding.kind === kind).sort((one, other) => other.quote.length - one.quote.length)[0];
   if (kind === undefined || strongest === undefined) return `said nothing hostile to ${place}`;
   const rules = new Set(findings.map(finding => finding.rule));
   const others = rules.size > 1 ? ` and ${rules.size - 1} more` : '';
