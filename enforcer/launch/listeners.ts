@@ -58,13 +58,7 @@ function openPair(
  * Each open session of a trap is a descriptor. What is inherited counts: the daemon's children could not raise it by themselves. Returns how many a process
  * may have now; a machine that refuses more keeps what it has, and the traps turn away who comes beyond it.
  */
-export function makeRoomForSessions(): number {
-  for (const wanted of [DESCRIPTORS, 0]) {
-    const limit = addon().raiseFileLimit(wanted);
-    if (limit >= 0) return limit;
-  }
-  return 0;
-}
+export const makeRoomForSessions = (): number => addon().raiseFileLimit(DESCRIPTORS);
 
 /** Puts the listeners into the kernel's sockmap `trap_listener` (0 IPv4, 1 IPv6). */
 export function installTrapListeners(listeners: TrapListeners, mapFd: number): void {

@@ -166,7 +166,8 @@ Napi::Value netns_cookie(Call info)
 	return Napi::BigInt::New(env, cookie);
 }
 
-/* (atLeast) -> how many descriptors this process and its children may have now, or -errno. Above the hard limit only root gets. */
+/* (atLeast) -> how many descriptors this process and its children may have now, or -errno. Above the hard limit only CAP_SYS_RESOURCE gets; without it
+ * the hard limit is all there is. */
 Napi::Value raise_file_limit(Call info)
 {
 	Napi::Env env = info.Env();
@@ -174,8 +175,10 @@ Napi::Value raise_file_limit(Call info)
 	struct rlimit limit = {};
 	if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
 		return number(env, -errno);
-	limit.rlim_max = std::max(limit.rlim_max, wanted);
-	limit.rlim_cur = std::max(limit.rlim_cur, wanted);
+	struct rlimit more = { std::max(limit.rlim_cur, wanted), std::max(limit.rlim_max, wanted) };
+	if (setrlimit(RLIMIT_NOFILE, &more) == 0)
+		return number(env, static_cast<double>(more.rlim_cur));
+	limit.rlim_cur = limit.rlim_max;
 	if (setrlimit(RLIMIT_NOFILE, &limit) != 0)
 		return number(env, -errno);
 	return number(env, static_cast<double>(limit.rlim_cur));
