@@ -170,7 +170,7 @@ print(fails(lambda: s(6379, 0.5)))`,
       'fd79::2',
       `
 before = s(${REAL}); print(say(before, b'one').decode())
-trap = s(6379); print(say(trap, b'PING\\r\\n').decode().strip())
+trap = s(6379); print(say(trap, b'PING\\r\\n').decode().strip()); time.sleep(0.3)
 print(say(before, b'two').decode())`,
       'fd79::1',
     );
