@@ -74,10 +74,11 @@ test('so it is over IPv6, by /64 and by address, with neighbour discovery going 
   }
 });
 
-test('a service that starts on a trap port is a service: not reached; when it stops, the trap is there again', async () => {
+test('a service starts on a port where a trap connection is open: it is not reached, the trap connection goes on', async () => {
   await confine(CONFINED);
+  expect(await open('trap', OTHER_TRAP)).toBe('trap 2323');
   await live.order({ do: 'serve', port: OTHER_TRAP });
-  expect(await live.connect(CONFINED, HOST, OTHER_TRAP)).toBe('silence');
+  expect([await live.connect(CONFINED, HOST, OTHER_TRAP), await say('trap', 'still there')]).toEqual(['silence', 'still there']);
   expect(await live.connect(FRIEND, HOST, OTHER_TRAP)).toBe('real');
   await live.order({ do: 'serve', port: null });
   expect(await live.connect(CONFINED, HOST, OTHER_TRAP)).toBe('trap 2323');

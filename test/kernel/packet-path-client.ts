@@ -18,7 +18,7 @@ export type ClientCommand =
   /** The answer, if it came from that port; an error's code (ECONNREFUSED: the port is closed), or "silence". */
   | { readonly do: 'ask'; readonly from: string; readonly fromPort?: number; readonly to: string; readonly port: number; readonly text: string };
 
-const PATIENCE_MS = 300;
+const PATIENCE_MS = 200;
 
 interface Connection {
   readonly socket: net.Socket;

@@ -78,7 +78,7 @@ export async function createLiveLab({
     client: command => client.ask(command) as Promise<string>,
     connect: (from, to, port) => client.ask({ do: 'open', id: `connection ${opened++}`, from, to, port }) as Promise<string>,
     async pings(from, to) {
-      const ran = await outside.run(['ping', '-n', '-q', '-c', '2', '-i', '0.05', '-W', '1', '-I', from, to], { mayFail: true });
+      const ran = await outside.run(['ping', '-n', '-q', '-c', '2', '-i', '0.05', '-W', '0.3', '-I', from, to], { mayFail: true });
       return Number(/(\d+) received/.exec(ran.stdout)?.[1] ?? -1);
     },
     async close() {
@@ -93,7 +93,7 @@ export async function createLiveLab({
 }
 
 /** Sends frames from a namespace's eth0 and returns, in hex, what came in there within `waitMs`. */
-export function exchange(namespace: Namespace, frames: readonly Uint8Array[], waitMs = 300): readonly string[] {
+export function exchange(namespace: Namespace, frames: readonly Uint8Array[], waitMs = 200): readonly string[] {
   const script = `
 import select, socket, sys, time
 wire = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))

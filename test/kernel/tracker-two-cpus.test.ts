@@ -4,9 +4,10 @@ import { availableParallelism } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
-import { EVENT_KINDS, LAYOUTS } from '#enforcer/kernel/layouts.ts';
+import { BANKS, EVENT_KINDS, LAYOUTS } from '#enforcer/kernel/layouts.ts';
 import { type KernelMap, kernelMap } from '#enforcer/kernel/maps.ts';
 import { addon, mustHave } from '#enforcer/kernel/native.ts';
+import { COUNTERS, VERDICTS } from '#enforcer/kernel/verdicts.ts';
 import { PARTS } from '#enforcer/launch/parts.ts';
 import { encode, type Layouts } from '#test/support/oracle/kernel-state.ts';
 import { emptyScenario, type Settings, usualSettings } from '#test/support/oracle/scenario.ts';
@@ -18,8 +19,7 @@ const SCANS = nightly ? 1_000_000 : 100_000;
 const ROUND = 8_000;
 const PACE_MS = 1_100; // below the flood guard's rate, which counts by the second
 const NEW_SOURCES_PER_SECOND = 10_000;
-const COUNTER_ROW = 42; // after 14 verdicts in 3 banks
-const GUARDED = COUNTER_ROW + 4;
+const GUARDED = VERDICTS.length * BANKS.length + COUNTERS.indexOf('guarded');
 const EVENT = LAYOUTS.hm_event;
 
 let maps: Record<string, KernelMap>;
