@@ -105,7 +105,7 @@ export const COMMAND_RULES: readonly Rule[] = [
   order('shell-injection', {
     places: TARGET | BODY | LINE,
     words: [';id', '; id', '|id', '| id', '`id`', '$(id)', '&&id', '&& id'],
-    shape: /[;|`(&]{1,2}\s?\(?id(?=$|[\s;|&`)"'#]{1,2}(?:$|[^=\w]))/,
+    shape: /[;|`(&]{1,2}\s?\(?id(?=$|[;|&`)"'#]|\s{1,2}(?:$|[^=\w]))/,
   }),
   order('shell-injection', {
     places: TARGET | BODY | LINE | HEADER,

@@ -1,5 +1,5 @@
 /** Log-ins: what counts as a guess, and which pairs come from the lists that botnets carry. */
-import type { Finding } from '@honeymesh/intel/findings';
+import { type Finding, LONGEST_QUOTE } from '@honeymesh/intel/findings';
 import type { Observation } from '@honeymesh/intel/observations';
 
 /** User, then the secrets that factories and installers gave it, or that Mirai and its heirs try first. `-` stands for an empty secret. */
@@ -145,5 +145,10 @@ const isAnonymous = (user: string, secret: string): boolean =>
   ANONYMOUS_USERS.has(user.toLowerCase()) && (secret.includes('@') || ANONYMOUS_SECRETS.has(secret.toLowerCase()));
 
 /** The secret itself is in the receipt's credentials, where it can be masked: it may be somebody's real one. */
-const guess = (user: string): Finding => ({ rule: 'password-guess', reason: 'brute-force', kind: 'credentials', quote: user });
-const byDefault = (pair: string): Finding => ({ rule: 'default-credentials', reason: 'default-credentials', kind: 'credentials', quote: pair });
+const guess = (user: string): Finding => ({ rule: 'password-guess', reason: 'brute-force', kind: 'credentials', quote: user.slice(0, LONGEST_QUOTE) });
+const byDefault = (pair: string): Finding => ({
+  rule: 'default-credentials',
+  reason: 'default-credentials',
+  kind: 'credentials',
+  quote: pair.slice(0, LONGEST_QUOTE),
+});

@@ -141,11 +141,7 @@ export const PRODUCT_RULES: readonly Rule[] = [
     'wp_ajax_try_2020',
     'rest_route=/bricks',
   ]),
-  carries(
-    'magento',
-    ['/magmi/web/', '/rest/v1/guest-carts/1/estimate-shipping', 'cms_wysiwyg/directive'],
-    /\/magmi\/web|estimate-shipping-methods|cms_wysiwyg\/directive/,
-  ),
+  carries('magento', ['/magmi/web/', 'estimate-shipping-methods', 'cms_wysiwyg/directive'], /\/magmi\/web|estimate-shipping-methods|cms_wysiwyg\/directive/),
   carries(
     'craft-cms',
     ['action=conditions/render', 'generate-transform', 'craft\\elements\\conditions'],
@@ -158,7 +154,7 @@ export const PRODUCT_RULES: readonly Rule[] = [
   carries('langflow-cve-2025-3248', ['/api/v1/validate/code']),
   exploit('papercut', { places: TARGET, words: ['page/setupcompleted'] }),
   asks('screenconnect-cve-2024-1709', ['/setupwizard.aspx/']),
-  asks('teamcity-cve-2024-27198', ['?jsp=/', ';.jsp', '/app/rest/users/id:1/tokens', '/app/rest/debug/processes']),
+  asks('teamcity-cve-2024-27198', ['?jsp=/app/', '/app/rest/users/id:1/tokens', '/app/rest/debug/processes']),
   asks('manageengine', ['/./restapi/', '/restapi/logonmgt', '/samlresponseservlet', '/servlet/dcoperationsservlet', '/mdm/client/v1/mdmlogin']),
   asks('moveit-cve-2023-34362', ['/moveitisapi/moveitisapi.dll', '/human2.aspx']),
   asks('goanywhere', ['/goanywhere/lic/accept', 'initialaccountsetup.xhtml', '/goanywhere/images/..;']),

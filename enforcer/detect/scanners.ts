@@ -22,7 +22,7 @@ export const SCANNER_RULES: readonly Rule[] = [
     ],
     shape: /\/nice(?: |%20)ports|\/nmap(?:lower|upper)check|\/evox\/about$|sip:nm(?:2?@nm2?)?(?=$|[ ;>])|mstshash=nmap|random1random2/,
   }),
-  probe('nmap', { places: HEADER | BODY | LINE, words: ['nmap scripting engine', 'nmap_', 'nmap.scanme'] }),
+  probe('nmap', { places: HEADER | BODY | LINE, words: ['nmap scripting engine', 'nmap.scanme'] }),
   probe('nmap', { places: LINE, words: ['connect nmap', 'session-setup nmap', 'login nmap', 'postgresql nmap'] }),
   calls('masscan', ['masscan']),
   calls('zgrab', ['zgrab']),

@@ -98,6 +98,7 @@ export const SERVICE_RULES: readonly Rule[] = [
       '................................',
     ],
     shape: /(?:a{160}|x{160}|\x90{16}|\.{160})/,
+    protocols: ['ftp', 'smtp', 'pop3', 'imap', 'telnet', 'ssh'], // redis-benchmark writes rows of one letter
   }),
   exploit('shellcode', { places: OPAQUE | MAIL, words: ['\x90\x90\x90\x90\x90\x90\x90\x90\x90\x90\x90\x90\x90\x90\x90\x90'], shape: /\x90{24}/ }),
   transfer('ftp-drop', {
