@@ -229,7 +229,11 @@ export const configSchema = group(
           max: '3650d',
           about: 'How long events are kept. Whole sealed segments go, so that what is left can still be verified.',
         }),
-        segment: count(100_000, { min: 100, max: 10_000_000, about: 'Events in a segment of the log before it is sealed.' }),
+        segment: count(100_000, {
+          min: 100,
+          max: 1_000_000,
+          about: 'Events in a segment of the log before it is sealed and indexed; the open one is read as a whole.',
+        }),
       },
       'The event log.',
     ).prefault({}),

@@ -26,6 +26,8 @@ export interface Outcome {
 export interface CommitQueueOptions extends BacklogLimits {
   /** Events of one transaction. */
   readonly batchEvents: number;
+  /** After a batch of many events the next one is not begun for so long. A commit that comes by itself never waits. */
+  readonly gatherMs: number;
   /** Back-off of a refused batch: doubled from the first to the longest. */
   readonly retryMs: number;
   readonly longestRetryMs: number;
@@ -56,6 +58,8 @@ interface Arrival {
   readonly settle: (outcome: Outcome) => void;
 }
 
+/** Events of a batch that show that more are coming. */
+const STREAM_EVENTS = 32;
 const NOT_STORED: Outcome = { stored: false, events: [] };
 
 export function createCommitQueue(options: CommitQueueOptions, { write, now }: CommitQueueDeps): CommitQueue {
@@ -67,6 +71,7 @@ export function createCommitQueue(options: CommitQueueOptions, { write, now }: C
   let nextNumber = 1;
   let refusal: Failure | null = null;
   let retry: NodeJS.Timeout | null = null;
+  let gathering: NodeJS.Timeout | null = null;
   let retryMs = options.retryMs;
   let lost = 0;
   let untold = 0;
@@ -102,7 +107,7 @@ export function createCommitQueue(options: CommitQueueOptions, { write, now }: C
 
   /** At the end of this tick: commits of one tick share a transaction. */
   function wake(): void {
-    if (woken || writing !== null) return;
+    if (woken || writing !== null || gathering !== null) return;
     woken = true;
     queueMicrotask(() => {
       woken = false;
@@ -159,12 +164,19 @@ export function createCommitQueue(options: CommitQueueOptions, { write, now }: C
 
   function succeeded(firstId: number): void {
     let id = firstId;
+    const streaming = backlog.empty && (underWay?.batch.events.length ?? 0) >= STREAM_EVENTS;
     for (const arrival of underWay?.arrivals ?? []) arrival.settle({ stored: true, events: arrival.kept.map(event => ({ ...event, id: id++ })) });
     underWay = null;
     retryMs = options.retryMs;
     refusal = null;
     if (untold > 0 && backlog.empty) tellOfLoss();
-    start();
+    if (streaming && arrived.events < options.batchEvents && !closed) gathering = setTimeout(gathered, options.gatherMs);
+    else start();
+  }
+
+  function gathered(): void {
+    gathering = null;
+    if (refusal === null) start();
   }
 
   /** The log itself says where it has a hole. */
@@ -228,6 +240,10 @@ export function createCommitQueue(options: CommitQueueOptions, { write, now }: C
     },
     async drain() {
       closed = true;
+      if (gathering !== null) {
+        clearTimeout(gathering);
+        gathering = null;
+      }
       if (retry !== null) {
         clearTimeout(retry);
         tryAgain();

@@ -39,7 +39,8 @@ export function changeKey(change: LedgerChange): string {
 
 export function ledgerWriter(db: Database.Database): LedgerWriter {
   const putBan = db.prepare(
-    'INSERT OR REPLACE INTO bans (target, tier, reasons, origins, created_at, expires_at, offences, note) VALUES (?, ?, ?, ?, ?, ?, ?, ?)',
+    `INSERT OR REPLACE INTO bans (target, tier, reasons, origins, created_at, expires_at, offences, note, confined_since, full_at)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
   );
   const removeBan = db.prepare('DELETE FROM bans WHERE target = ?');
   const putAllow = db.prepare('INSERT OR REPLACE INTO allowed (target, cause, why, since) VALUES (?, ?, ?, ?)');
@@ -50,7 +51,7 @@ export function ledgerWriter(db: Database.Database): LedgerWriter {
     apply(change) {
       switch (change.kind) {
         case 'put-ban': {
-          const { target, tier, reasons, origins, createdAt, expiresAt, offences, note } = change.ban;
+          const { target, tier, reasons, origins, createdAt, expiresAt, offences, note, confined } = change.ban;
           putBan.run(
             target,
             tier,
@@ -60,6 +61,8 @@ export function ledgerWriter(db: Database.Database): LedgerWriter {
             expiresAt === null ? null : whole(expiresAt),
             whole(offences),
             note ?? null,
+            confined === undefined ? null : whole(confined.since),
+            confined === undefined ? null : whole(confined.fullAt),
           );
           return;
         }
@@ -146,8 +149,15 @@ function banOf(row: Row): Ban | undefined {
     createdAt: unixMs(createdAt),
     expiresAt: expiresAt === null ? null : unixMs(expiresAt),
     offences,
+    ...confinementOf(row),
     ...(typeof note === 'string' ? { note } : {}),
   };
+}
+
+/** Columns that a log of the first version lacks. What is no confinement that the ledger could have made is a full ban: nobody gets out of one by an edit. */
+function confinementOf({ tier, expires_at: expiresAt, confined_since: since, full_at: fullAt }: Row): Pick<Ban, 'confined'> {
+  if (!isWhole(since) || !isWhole(fullAt) || !isWhole(expiresAt) || tier === 'operator') return {};
+  return since < fullAt && fullAt < expiresAt ? { confined: { since: unixMs(since), fullAt: unixMs(fullAt) } } : {};
 }
 
 function allowOf(row: Row): AllowEntry | undefined {

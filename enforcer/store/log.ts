@@ -54,6 +54,8 @@ export interface Log {
 
 /** A checkpoint keeps the write-ahead log about this small; it is cut back to it after a burst. */
 const WAL_BYTES = 16 * 1024 * 1024;
+/** A page that is written again before the checkpoint is copied once. */
+const WAL_PAGES = WAL_BYTES / 4_096;
 const VACUUM_PAGES = 512;
 /** Free pages that are not worth a vacuum: new events take them soon. */
 const SPARE_PAGES = 256;
@@ -67,6 +69,7 @@ export function openLog(options: LogOptions, inherited: readonly LedgerChange[] 
     db.pragma('journal_mode = WAL');
     db.pragma('synchronous = FULL'); // acknowledged means on disk, power cut included
     db.pragma(`journal_size_limit = ${WAL_BYTES}`);
+    db.pragma(`wal_autocheckpoint = ${WAL_PAGES}`);
     db.pragma('trusted_schema = OFF');
     db.pragma('temp_store = MEMORY');
     migrate(db, () => {

@@ -4,16 +4,22 @@ import type { LedgerSnapshot } from '../ledger/decisions.ts';
 import type { Failure } from './failures.ts';
 import type { Batch, LogNumbers, LogOptions } from './log.ts';
 import type { EventQuery, Verification } from './port.ts';
+import type { PackedEvents } from './rows.ts';
 
 export interface Asks {
   /** Opens for writing; where that fails for reading only, so that the ledger and the past are there. */
   open: { readonly ask: { readonly options: LogOptions; readonly nowMs: number; readonly setAside: string | null }; readonly answer: Opened };
-  append: { readonly ask: Batch; readonly answer: { readonly firstId: number; readonly sealed: boolean; readonly numbers: Numbers } };
+  append: { readonly ask: PackedBatch; readonly answer: { readonly firstId: number; readonly sealed: boolean; readonly numbers: Numbers } };
   maintain: { readonly ask: { readonly nowMs: number }; readonly answer: { readonly more: boolean; readonly numbers: Numbers } };
   ledger: { readonly ask: null; readonly answer: { readonly ledger: LedgerSnapshot; readonly unreadable: number } };
   query: { readonly ask: EventQuery; readonly answer: readonly StoredEvent[] };
   verify: { readonly ask: null; readonly answer: Verification };
   close: { readonly ask: null; readonly answer: null };
+}
+
+/** A batch as it is copied from thread to thread. */
+export interface PackedBatch extends Omit<Batch, 'events'> {
+  readonly events: PackedEvents;
 }
 
 export interface Numbers extends LogNumbers {

@@ -1,4 +1,4 @@
-/** Questions to the log, answered by index and within bounds: the segments that can hold an answer, newest or oldest first, until the limit. */
+/** Questions to the log, answered within bounds: the segments that can hold an answer, newest or oldest first, until the limit; sealed ones by index. */
 
 import { type Address, addressBytes, familyOf, networkOf, type Prefix } from '@honeymesh/intel/address';
 import type { StoredEvent } from '@honeymesh/intel/events';

@@ -30,7 +30,7 @@ export const COLUMNS = [
 /** Columns that hold text. Verifying reads their bytes: two different broken UTF-8 sequences can look like the same text. */
 export const TEXT_COLUMNS: ReadonlySet<string> = new Set(['kind', 'protocol', 'tier', 'origin', 'summary', 'target', 'detail']);
 
-/** An event without its number, as it goes over to the worker: flat, cheap to copy. `source` is still text. */
+/** An event without its number: flat. `source` is still text. */
 export interface EventParts {
   readonly at: number;
   readonly kind: string;
@@ -52,14 +52,9 @@ export function flatten(event: NewEvent, now: UnixMs): { readonly parts: EventPa
   const wellFormed = event.summary.toWellFormed();
   const summary = wellFormed.length > LONGEST_SUMMARY ? `${wellFormed.slice(0, LONGEST_SUMMARY - 3).toWellFormed()}...` : wellFormed;
   const detail = detailText(event.detail);
-  const { detail: given, ...rest } = event;
-  const kept: NewEvent = {
-    ...rest,
-    at,
-    summary,
-    reasons: reasonsOf(reasonMask(event.reasons)),
-    ...(detail === null ? {} : { detail: detail.whole && given !== undefined ? given : JSON.parse(detail.text) }),
-  };
+  const mask = reasonMask(event.reasons);
+  const reasons = event.reasons.length === 0 ? event.reasons : reasonsOf(mask);
+  const whole = at === event.at && summary === event.summary && (detail === null || detail.whole) && sameList(reasons, event.reasons);
   const parts: EventParts = {
     at,
     kind: event.kind,
@@ -67,28 +62,66 @@ export function flatten(event: NewEvent, now: UnixMs): { readonly parts: EventPa
     port: event.port === null || !Number.isSafeInteger(event.port) ? null : event.port,
     protocol: event.protocol,
     tier: event.tier,
-    reasons: reasonMask(event.reasons),
+    reasons: mask,
     origin: event.origin,
     summary,
     wouldBan: event.wouldBan === undefined ? null : event.wouldBan ? 1 : 0,
     target: event.target ?? null,
     detail: detail?.text ?? null,
   };
+  const kept: NewEvent = whole
+    ? event
+    : { ...event, at, summary, reasons, ...(detail === null || detail.whole ? {} : { detail: JSON.parse(detail.text) as Record<string, unknown> }) };
   return { parts, kept, bytes: 200 + summary.length + (detail?.text.length ?? 0) };
 }
+
+const sameList = (one: readonly string[], other: readonly string[]): boolean => one.length === other.length && one.every((value, nth) => value === other[nth]);
 
 /** `whole` is false where the text is not all of what was given. What JSON cannot hold must not cost the event. */
 function detailText(detail: NewEvent['detail']): { readonly text: string; readonly whole: boolean } | null {
   if (detail === undefined) return null;
   let text: string | undefined;
   try {
-    text = JSON.stringify(detail)?.toWellFormed();
+    text = JSON.stringify(detail); // well-formed whatever is in it (ECMA-262, 25.5.2.3)
   } catch {
     return { text: '{"leftOut":"not JSON"}', whole: false };
   }
   if (text === undefined) return { text: '{"leftOut":"not JSON"}', whole: false };
+  if (text.length * 3 <= LONGEST_DETAIL) return { text, whole: true };
   const bytes = Buffer.byteLength(text);
   return bytes > LONGEST_DETAIL ? { text: `{"leftOut":"too long","bytes":${bytes}}`, whole: false } : { text, whole: true };
+}
+
+/** Events as one flat list: an object each would carry the names of its fields from thread to thread. */
+export type PackedEvents = readonly (string | number | null)[];
+const FIELDS = 12;
+
+export function packEvents(events: readonly EventParts[]): PackedEvents {
+  const packed: (string | number | null)[] = [];
+  for (const { at, kind, source, port, protocol, tier, reasons, origin, summary, wouldBan, target, detail } of events)
+    packed.push(at, kind, source, port, protocol, tier, reasons, origin, summary, wouldBan, target, detail);
+  return packed;
+}
+
+export function unpackEvents(packed: PackedEvents): readonly EventParts[] {
+  const events: EventParts[] = [];
+  for (let from = 0; from < packed.length; from += FIELDS) {
+    events.push({
+      at: packed[from] as number,
+      kind: packed[from + 1] as string,
+      source: packed[from + 2] as string | null,
+      port: packed[from + 3] as number | null,
+      protocol: packed[from + 4] as string | null,
+      tier: packed[from + 5] as string | null,
+      reasons: packed[from + 6] as number,
+      origin: packed[from + 7] as string | null,
+      summary: packed[from + 8] as string,
+      wouldBan: packed[from + 9] as number | null,
+      target: packed[from + 10] as string | null,
+      detail: packed[from + 11] as string | null,
+    });
+  }
+  return events;
 }
 
 /** The values of COLUMNS for event number `id`. */

@@ -36,6 +36,8 @@ const MIGRATIONS: readonly ((db: Database.Database) => void)[] = [
     db.exec(WRITER_TABLE);
     db.exec(segmentTable(1, 1));
   },
+  // A ban may be confined: since when, and when it is full. Neither: it is full.
+  db => db.exec('ALTER TABLE bans ADD COLUMN confined_since INTEGER; ALTER TABLE bans ADD COLUMN full_at INTEGER;'),
 ];
 const SCHEMA_VERSION = MIGRATIONS.length;
 
@@ -60,22 +62,28 @@ export function versionOf(db: Database.Database): number {
 
 export const segmentName = (segment: number): string => `segment_${segment}`;
 
-/** A segment whose first event is `firstId`. The indexes carry what an operator filters by; times are narrowed by the seals. */
+/**
+ * A segment whose first event is `firstId`. It has no index while it is open: in the order of arrival each row would dirty a page of the index of sources, and
+ * cost more than everything else together; reading the whole of it takes 20 ms for 100,000 rows.
+ */
 export function segmentTable(segment: number, firstId: number): string {
   const table = segmentName(segment);
   return `
     CREATE TABLE ${table} (
       id INTEGER PRIMARY KEY, at INTEGER NOT NULL, kind TEXT NOT NULL, source BLOB, source_bits INTEGER, port INTEGER, protocol TEXT, tier TEXT,
       reasons INTEGER NOT NULL, origin TEXT, summary TEXT NOT NULL, would_ban INTEGER, target TEXT, detail TEXT, hash BLOB NOT NULL) STRICT;
-    CREATE INDEX ${table}_source ON ${table} (source) WHERE source IS NOT NULL;
-    CREATE INDEX ${table}_port ON ${table} (port) WHERE port IS NOT NULL;
-    CREATE INDEX ${table}_kind ON ${table} (kind);
     ${appendOnly(table, 'id', firstId)}`;
 }
 
-/** After this the table takes nothing more. */
-export const closeSegment = (segment: number): string =>
-  `CREATE TRIGGER ${segmentName(segment)}_sealed BEFORE INSERT ON ${segmentName(segment)} BEGIN SELECT RAISE(ABORT, 'this segment is sealed'); END;`;
+/** After this the table takes nothing more. The indexes carry what an operator filters by; times are narrowed by the seals. */
+export function closeSegment(segment: number): string {
+  const table = segmentName(segment);
+  return `
+    CREATE INDEX IF NOT EXISTS ${table}_source ON ${table} (source) WHERE source IS NOT NULL;
+    CREATE INDEX IF NOT EXISTS ${table}_port ON ${table} (port) WHERE port IS NOT NULL;
+    CREATE INDEX IF NOT EXISTS ${table}_kind ON ${table} (kind);
+    CREATE TRIGGER ${table}_sealed BEFORE INSERT ON ${table} BEGIN SELECT RAISE(ABORT, 'this segment is sealed'); END;`;
+}
 
 /** The triggers that a table of the log has; verifying looks for each. */
 export const guardsOf = (table: string): readonly string[] => [`${table}_no_update`, `${table}_no_delete`, `${table}_in_order`];

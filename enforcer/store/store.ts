@@ -7,6 +7,7 @@ import { errorOf, type Failure } from './failures.ts';
 import { NOTHING } from './ledger-tables.ts';
 import type { AskKind, Asks, Numbers } from './messages.ts';
 import type { Store, StoreStatus } from './port.ts';
+import { packEvents } from './rows.ts';
 import { type Answer, GONE, startWorker, type WorkerLink } from './worker-link.ts';
 
 export interface StoreOptions {
@@ -38,6 +39,8 @@ export interface StoreDeps {
 }
 
 const BATCH_EVENTS = 5_000;
+/** A transaction costs as much as 30 rows: what comes in a stream is gathered for so long. */
+const GATHER_MS = 20;
 /** Between two steps of maintenance commits go first; a round ends after so many steps. */
 const MAINTENANCE_STEPS = 1_000;
 
@@ -64,6 +67,7 @@ export function createStore(options: StoreOptions, { log, now }: StoreDeps): Sto
       maxEvents: options.maxWaitingEvents ?? 50_000,
       maxBytes: options.maxWaitingBytes ?? 32 * 1024 ** 2,
       batchEvents: BATCH_EVENTS,
+      gatherMs: GATHER_MS,
       retryMs: options.retryMs ?? 500,
       longestRetryMs: options.longestRetryMs ?? 30_000,
     },
@@ -115,14 +119,15 @@ export function createStore(options: StoreOptions, { log, now }: StoreDeps): Sto
   }
 
   /** Twice where the thread died or the log turned out damaged: a batch keeps its number, so the second attempt finds what the first one wrote. */
-  async function write(batch: NumberedBatch): Promise<Written> {
+  async function write({ number, events, changes }: NumberedBatch): Promise<Written> {
+    const packed = packEvents(events);
     for (let attempt = 1; ; attempt++) {
       const closed = state === 'open' ? null : await open();
       if (closed !== null) return { ok: false, failure: closed, poisoned: false };
-      const reply = await ask('append', { ...batch, token, nowMs: now() });
+      const reply = await ask('append', { number, events: packed, changes, token, nowMs: now() });
       if (reply === GONE) {
         if (attempt === 1) continue;
-        log?.error('events were given up: writing them ended the thread of the event log twice', { events: batch.events.length });
+        log?.error('events were given up: writing them ended the thread of the event log twice', { events: events.length });
         return { ok: false, failure: crashed(options.directory), poisoned: true };
       }
       if (reply.ok) {

@@ -12,6 +12,7 @@ import { openOrReplace } from './opening.ts';
 import type { Verification } from './port.ts';
 import { selectEvents } from './queries.ts';
 import { openForReading, type ReadableLog } from './reading.ts';
+import { unpackEvents } from './rows.ts';
 import { verifyLog } from './verify.ts';
 
 /** How long the head file may wait for the disk: a power cut within leaves the end of the log unguarded, not lost. */
@@ -44,7 +45,7 @@ async function handle(request: Request): Promise<Asks[AskKind]['answer']> {
     case 'open':
       return open(request.ask);
     case 'append': {
-      const { firstId, sealed } = writable().append(request.ask);
+      const { firstId, sealed } = writable().append({ ...request.ask, events: unpackEvents(request.ask.events) });
       headSync ??= setTimeout(syncHead, HEAD_SYNC_MS);
       return { firstId, sealed, numbers: numbers() };
     }

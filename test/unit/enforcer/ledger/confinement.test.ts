@@ -202,6 +202,7 @@ describe('the ban is full', () => {
     const instant = createLedger(POLICY, NOBODY, first.snapshot());
     expect(instant.nextDeadline()).toBe(T0);
     expect(brief(tick(instant, later(1_000)))).toEqual([`completed ${TARGET}: time`, 'completed 203.0.113.8/32: time']);
+    expect(brief(tick(createLedger({ ...STUDY, mode: 'observe' }, NOBODY, first.snapshot()), later(1_000)))).toHaveLength(2);
     const listen = createLedger(LISTEN, NOBODY, first.snapshot());
     expect(brief(tick(listen, later(1_000)))).toEqual(['completed 203.0.113.8/32: time']);
     expect(brief(tick(listen, later(MINUTE_MS)))).toEqual([`completed ${TARGET}: time`]);

@@ -29,8 +29,14 @@ function aDisk(): {
   return disk;
 }
 
-const queueOn = (disk: ReturnType<typeof aDisk>, limits: { maxEvents?: number; maxBytes?: number; batchEvents?: number } = {}): CommitQueue =>
-  createCommitQueue({ maxEvents: 100, maxBytes: 1e6, batchEvents: 10, retryMs: 5, longestRetryMs: 20, ...limits }, { write: disk.write, now: () => NOON });
+const queueOn = (
+  disk: ReturnType<typeof aDisk>,
+  limits: { maxEvents?: number; maxBytes?: number; batchEvents?: number; gatherMs?: number } = {},
+): CommitQueue =>
+  createCommitQueue(
+    { maxEvents: 100, maxBytes: 1e6, batchEvents: 10, gatherMs: 1, retryMs: 5, longestRetryMs: 20, ...limits },
+    { write: disk.write, now: () => NOON },
+  );
 
 const named = (...names: readonly string[]) => ({ events: names.map(summary => ({ ...manyEvents(1)[0], summary }) as never), changes: [] });
 const summaries = (disk: ReturnType<typeof aDisk>): readonly string[] => disk.written.flatMap(batch => batch.events.map(event => event.summary));
@@ -47,6 +53,31 @@ describe('commits', () => {
       ['a', 'b'],
       ['c', 'd'],
     ]);
+  });
+
+  test('that come in a stream are gathered; one that comes by itself is written at once', async () => {
+    const disk = aDisk();
+    const queue = queueOn(disk, { maxEvents: 1_000, batchEvents: 1_000, gatherMs: 60 });
+    await queue.add({ events: manyEvents(5), changes: [] });
+    const alone = performance.now();
+    await queue.add({ events: manyEvents(40), changes: [] });
+    expect(performance.now() - alone).toBeLessThan(50);
+    const gathered = performance.now();
+    const stream = [queue.add({ events: manyEvents(1), changes: [] })];
+    await new Promise(resolve => setTimeout(resolve, 5));
+    stream.push(queue.add({ events: manyEvents(2), changes: [] }));
+    await Promise.all(stream);
+    expect(performance.now() - gathered).toBeGreaterThan(40);
+    expect(disk.written.map(batch => batch.events.length)).toEqual([5, 40, 3]);
+  });
+
+  test('are written at once where the queue is to end', async () => {
+    const disk = aDisk();
+    const queue = queueOn(disk, { maxEvents: 1_000, batchEvents: 1_000, gatherMs: 10_000 });
+    await queue.add({ events: manyEvents(40), changes: [] });
+    const last = queue.add({ events: manyEvents(2), changes: [] });
+    await queue.drain();
+    expect(await last).toMatchObject({ stored: true });
   });
 
   test('are not torn apart, and a batch holds at most so many events unless one commit is larger', async () => {

@@ -150,11 +150,11 @@ describe('a log that is not what was written', () => {
   });
 
   test('written by a newer version is refused and left alone', async () => {
-    tamper(directory, db => db.pragma('user_version = 2'));
+    tamper(directory, db => db.pragma('user_version = 99'));
     const before = readFileSync(file('events.db'));
     await expect(startStore({ directory })).rejects.toMatchObject({
       code: 'HM_STORE_NEWER',
-      message: expect.stringContaining('version 2'),
+      message: expect.stringContaining('version 99'),
       fix: expect.any(String),
     });
     await expect(verifyDirectory(directory)).rejects.toMatchObject({ code: 'HM_STORE_NEWER' });

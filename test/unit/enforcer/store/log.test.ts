@@ -177,6 +177,24 @@ describe('the ledger', () => {
     expect((await again.loadLedger()).allowed).toEqual([]);
   });
 
+  test('tells who is confined and until when; what no confinement can be is a full ban', async () => {
+    const directory = temporaryDirectory();
+    const store = await startStore({ directory });
+    const confined = { since: NOON, fullAt: unixMs(NOON + 60_000) };
+    const targets = [1, 2, 3, 4, 5, 6].map(host => `203.0.113.${host}/32`);
+    await store.commit({ events: [], changes: targets.map(target => ({ kind: 'put-ban', ban: aBan(target, { confined }) })) });
+    await store.commit({ events: [], changes: [{ kind: 'put-ban', ban: aBan('203.0.113.2/32') }] });
+    await store.stop();
+    tamper(directory, db =>
+      db.exec(`UPDATE bans SET full_at = NULL WHERE target = '203.0.113.3/32'; UPDATE bans SET full_at = 9e15 WHERE target = '203.0.113.4/32';
+        UPDATE bans SET full_at = confined_since WHERE target = '203.0.113.5/32'; UPDATE bans SET tier = 'operator' WHERE target = '203.0.113.6/32'`),
+    );
+    const again = await startStore({ directory });
+    const { bans } = await again.loadLedger();
+    expect(bans).toHaveLength(6);
+    for (const ban of bans) expect([ban.target, ban.confined]).toEqual([ban.target, ban.target === targets[0] ? confined : undefined]);
+  });
+
   test('is read without the rows that were never written by us', async () => {
     const directory = temporaryDirectory();
     const store = await startStore({ directory });
@@ -189,7 +207,9 @@ describe('the ledger', () => {
     });
     await store.stop();
     tamper(directory, db =>
-      db.exec("UPDATE bans SET tier = 'E9' WHERE target = '203.0.113.8/32'; INSERT INTO bans VALUES ('not an address', 'E1', 1, 'trap', 1, 1, 1, NULL)"),
+      db.exec(
+        "UPDATE bans SET tier = 'E9' WHERE target = '203.0.113.8/32'; INSERT INTO bans VALUES ('not an address', 'E1', 1, 'trap', 1, 1, 1, NULL, NULL, NULL)",
+      ),
     );
     const again = await startStore({ directory });
     expect((await again.loadLedger()).bans.map(ban => ban.target)).toEqual(['203.0.113.7/32']);
