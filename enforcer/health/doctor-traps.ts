@@ -17,7 +17,7 @@ const OTHER_FILES = 64;
 
 export function trapFindings(config: Config, paths: InstancePaths): readonly Finding[] {
   if (trapChoiceOf(config) === 'off') return [];
-  return [...packetSocketFindings(readOr('/proc/net/packet')), ...firewallFindings(config), filesFinding(config, paths)];
+  return [...packetSocketFindings(readOr('/proc/net/packet')), ...firewallFindings(config), ...filesFindings(config, paths)];
 }
 
 const ETH_P_IP = /^\S+ +\d+ +\d+ +(0800|86dd) /m;
@@ -56,20 +56,26 @@ function run(command: string, args: readonly string[]): string | null {
   return ran.status === 0 ? ran.stdout : null;
 }
 
-/** Each session is a descriptor. The trap process inherits the hard limit of who started the launcher; Node raises the soft one to it. */
-function filesFinding(config: Config, paths: InstancePaths): Finding {
-  const running = lockOwner(paths.run)?.pid;
-  const limits = readOr(`/proc/${running ?? 'self'}/limits`);
-  const most = /^Max open files\s+\d+\s+(\d+|unlimited)/m.exec(limits)?.[1];
+/** Each session is a descriptor. The launcher raises the limit, for itself and those whom it starts, as far as the machine lets it. */
+function filesFindings(config: Config, paths: InstancePaths): readonly Finding[] {
+  const launcher = lockOwner(paths.run)?.pid;
+  const most = launcher === undefined ? undefined : openFilesOf(readOr(`/proc/${launcher}/limits`));
+  if (most === undefined) return [];
   const needed = config.traps.sessions + OTHER_FILES;
-  if (most === undefined) return finding('open files', null, 'the limit cannot be read', null);
-  const enough = most === 'unlimited' || Number(most) >= needed;
-  return finding(
-    'open files',
-    enough,
-    `${most} ${running === undefined ? 'for what is started from here' : 'for the running enforcer'}, traps.sessions needs ${needed}`,
-    `start it with more ("ulimit -Hn ${needed}" before, or LimitNOFILE= in its unit), or lower traps.sessions`,
-  );
+  return [
+    finding(
+      'open files',
+      most >= needed,
+      `the running enforcer may open ${most}, traps.sessions needs ${needed}`,
+      `lower traps.sessions, or let it open more: LimitNOFILE=${needed} in its unit, "sysctl fs.nr_open" on the machine`,
+    ),
+  ];
+}
+
+/** The hard limit of /proc/PID/limits: Node raises its soft one to that. */
+export function openFilesOf(limits: string): number | undefined {
+  const hard = /^Max open files\s+\S+\s+(\d+|unlimited)/m.exec(limits)?.[1];
+  return hard === undefined ? undefined : hard === 'unlimited' ? Number.POSITIVE_INFINITY : Number(hard);
 }
 
 /** What the daemon says of its traps. */

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { firewallObstacles } from '#enforcer/health/doctor-traps.ts';
+import { firewallObstacles, openFilesOf } from '#enforcer/health/doctor-traps.ts';
 import { iptablesObstacles, nftObstacles } from '#enforcer/health/host-firewall.ts';
 
 const OPTIONS = { interfaces: ['eth0'], mark: 0x686d7470 };
@@ -95,4 +95,14 @@ test('a chain that both tools show is one complaint, and tools that are absent a
   };
   expect(firewallObstacles(command => answers[command] ?? null, OPTIONS)).toHaveLength(1);
   expect(firewallObstacles(() => null, OPTIONS)).toEqual([]);
+});
+
+test('the hard limit of open files is read as /proc has it', () => {
+  const limits = (soft: string, hard: string) =>
+    `Limit                     Soft Limit           Hard Limit           Units\nMax open files            ${soft}                 ${hard}               files     \n`;
+  expect([openFilesOf(limits('1024', '524288')), openFilesOf(limits('1024', 'unlimited')), openFilesOf('')]).toEqual([
+    524_288,
+    Number.POSITIVE_INFINITY,
+    undefined,
+  ]);
 });
