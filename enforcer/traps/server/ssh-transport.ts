@@ -41,6 +41,13 @@ export interface TransportEvents {
 /** What the client did that ends the session; `message` is ours, never the client's text. */
 export class SshRefusal extends Error {
   override readonly name = 'SshRefusal';
+  /** What the client sent made no sense, or is of no use to it. */
+  readonly malformed: boolean;
+
+  constructor(message: string, { malformed = true } = {}) {
+    super(message);
+    this.malformed = malformed;
+  }
 }
 
 const LONGEST_PACKET = 35_000; // RFC 4253, 6.1
@@ -164,7 +171,7 @@ export class SshTransport {
     if (!kexInit.ok) throw new SshRefusal(`KEXINIT: ${kexInit.why}`);
     introduced(kexInit.value);
     const settled = settle(payload, kexInit.value, this.#host.offer, Object.keys(this.#host.hostKeys));
-    if (!settled.ok) throw new SshRefusal(`KEXINIT: ${settled.why}`);
+    if (!settled.ok) throw new SshRefusal(`KEXINIT: ${settled.why}`, { malformed: false });
     this.#asked = { settled: settled.value, payload: Buffer.from(payload) };
     return settled.value.asked;
   }

@@ -54,7 +54,7 @@ export class Turn {
 
   fail(error: unknown): void {
     this.failed = true;
-    if (this.exceeded) return;
+    if (this.exceeded || (error instanceof SshRefusal && !error.malformed)) return;
     const why = error instanceof Error ? error.message.replace(/[^\x20-\x7e]/g, '?').slice(0, 100) : 'unknown';
     this.observe(malformed(error instanceof SshRefusal ? why : `ssh2: ${why}`));
   }
