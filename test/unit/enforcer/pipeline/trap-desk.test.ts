@@ -1,9 +1,11 @@
+import { fc, test as property } from '@fast-check/vitest';
 import type { Prefix } from '@honeymesh/intel/address';
 import type { Patience } from '@honeymesh/intel/bans';
 import type { Mode } from '@honeymesh/intel/evidence';
 import { MINUTE_MS } from '@honeymesh/intel/time';
 import { describe, expect, test } from 'vitest';
 import { createTrapDesk } from '#enforcer/pipeline/trap-desk.ts';
+import type { TrapObservation } from '#enforcer/traps/messages.ts';
 import { createRig } from '#test/support/pipeline.ts';
 import { base64, exploit, guess, trapContent, trapDatagram, trapEnded, trapTouch } from '#test/support/trap-observations.ts';
 
@@ -217,3 +219,43 @@ test('a message is one commit of what was judged, and one of the sessions in it'
   );
   expect(commits).toBe(2);
 });
+
+const happening = fc.record({
+  kind: fc.constantFrom('touch', 'touch', 'content', 'ended', 'ended', 'datagram', 'refused'),
+  source: fc.integer({ min: 1, max: 6 }),
+  port: fc.constantFrom(22, 23, 25, 6379),
+  open: fc.nat(2),
+});
+const message = fc.record({ passMs: fc.constantFrom(0, 5, 2_000, 40_000), happenings: fc.array(happening, { maxLength: 12 }) });
+
+property.prop([fc.constantFrom<Patience>('instant', 'listen', 'study'), fc.array(message, { maxLength: 25 })])(
+  'whatever the traps report: kernel and ledger agree on who is confined, nobody allowed is banned, each session is one row, and nobody stays confined',
+  async (patience, messages) => {
+    const rig = rigWithDesk({ patience });
+    await rig.orders.addAllowed({ target: '203.0.113.6' });
+    let ended = 0;
+    for (const { passMs, happenings } of messages) {
+      rig.pass(passMs);
+      rig.pipeline.tick();
+      const observations = happenings.map(({ kind, source, port, open }): TrapObservation => {
+        const address = `203.0.113.${source}`;
+        if (kind === 'ended') ended++;
+        if (kind === 'content') return trapContent(address, rig.now(), [exploit], port);
+        if (kind === 'ended') return trapEnded(address, rig.now(), {}, { port, open });
+        if (kind === 'datagram') return trapDatagram(address, rig.now());
+        return trapTouch(address, rig.now(), port, kind === 'refused' ? { refused: 1 } : {});
+      });
+      rig.desk.take(observations, 0);
+      const words = (bans: readonly { readonly target: Prefix; readonly confined?: unknown }[]) =>
+        bans.map(ban => `${ban.target} ${ban.confined !== undefined}`).sort();
+      expect(words(rig.kernel.listBans())).toEqual(words(rig.ledger.bans()));
+      expect(rig.ledger.bans().map(ban => ban.target)).not.toContain('203.0.113.6/32');
+    }
+    await rig.pipeline.settled();
+    expect(rig.store.events.filter(event => event.detail?.end !== undefined)).toHaveLength(ended);
+    rig.pass(MINUTE_MS);
+    rig.pipeline.tick();
+    expect(rig.ledger.bans().filter(ban => ban.confined !== undefined)).toEqual([]);
+    expect(rig.kernel.listBans().filter(ban => ban.confined === true)).toEqual([]);
+  },
+);
