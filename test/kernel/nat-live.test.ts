@@ -3,7 +3,7 @@ import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import type { Namespace } from '#test/support/namespaces.ts';
-import { CLIENTS, createLiveLab, HOST, HOST6, type LiveLab } from './packet-path-lab.ts';
+import { CLIENTS, createLiveLab, HOST, HOST6, type LiveLab, SOON_MS } from './packet-path-lab.ts';
 
 /** The server is the first, from which a socket of no address of its own answers. */
 const [SERVER = '', VISITOR = '', CONFINED = ''] = CLIENTS;
@@ -46,11 +46,11 @@ async function speak(namespace: Namespace, script: string): Promise<void> {
 }
 
 /** From inside the container: what a server outside answers over TCP and UDP. */
-async function abroad(): Promise<string> {
+async function abroad(waitMs = 3_000): Promise<string> {
   const script = `
     const said = [];
     const done = what => { said.push(what); if (said.length === 2) { console.log(said.sort().join(', ')); process.exit(); } };
-    setTimeout(() => { console.log(said.join(', ') || 'silence'); process.exit(); }, 500);
+    setTimeout(() => { console.log(said.join(', ') || 'silence'); process.exit(); }, ${waitMs});
     require('node:net').connect(${ABROAD}, '${SERVER}').on('data', bytes => done('tcp ' + bytes)).on('error', error => done(error.code));
     const datagrams = require('node:dgram').createSocket('udp4');
     datagrams.on('message', bytes => done('udp ' + bytes));
@@ -86,7 +86,7 @@ beforeEach(async () => {
   await live.order({ do: 'tell' });
 });
 
-const ask = (port: number, from = VISITOR) => live.client({ do: 'ask', from, to: HOST, port, text: 'who' });
+const ask = (port: number, from = VISITOR, waitMs?: number) => live.client({ do: 'ask', from, to: HOST, port, text: 'who' }, waitMs);
 
 test("the container's egress and its published ports work, though every closed port is a trap", async () => {
   for (let time = 0; time < 2; time++) {
@@ -111,7 +111,7 @@ test('the container finds the traps of its host', async () => {
 test('a confined source reaches traps, and no published port; the container does not reach it', async () => {
   await live.order({ do: 'ban', targets: [CONFINED, SERVER], confined: true });
   expect([await live.connect(CONFINED, HOST, 2_222), await ask(161, CONFINED)]).toEqual(['trap 2222', 'trap 161']);
-  expect([await live.connect(CONFINED, HOST, PUBLISHED), await ask(PUBLISHED_UDP, CONFINED)]).toEqual(['silence', 'silence']);
+  expect([await live.connect(CONFINED, HOST, PUBLISHED, SOON_MS), await ask(PUBLISHED_UDP, CONFINED, SOON_MS)]).toEqual(['silence', 'silence']);
   expect([await live.connect(VISITOR, HOST, PUBLISHED), await ask(PUBLISHED_UDP)]).toEqual(['container', 'container']);
-  expect(await abroad()).toBe('silence');
+  expect(await abroad(SOON_MS)).toBe('silence');
 });

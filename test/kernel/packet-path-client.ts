@@ -7,6 +7,12 @@ import { once } from 'node:events';
 import net from 'node:net';
 import { createInterface } from 'node:readline';
 
+export interface ClientOrder {
+  readonly command: ClientCommand;
+  /** For an answer that is to come, long; where silence is expected, no longer than an answer would take. */
+  readonly waitMs: number;
+}
+
 export type ClientCommand =
   /** The greeting, an error's code, or "silence". */
   | { readonly do: 'open'; readonly id: string; readonly from: string; readonly to: string; readonly port: number }
@@ -18,8 +24,6 @@ export type ClientCommand =
   /** The answer, if it came from that port; an error's code (ECONNREFUSED: the port is closed), or "silence". */
   | { readonly do: 'ask'; readonly from: string; readonly fromPort?: number; readonly to: string; readonly port: number; readonly text: string };
 
-const PATIENCE_MS = 200;
-
 interface Connection {
   readonly socket: net.Socket;
   said: string;
@@ -27,9 +31,9 @@ interface Connection {
 }
 const connections = new Map<string, Connection>();
 
-const patience = (signal: AbortSignal): Promise<void> =>
+const patience = (waitMs: number, signal: AbortSignal): Promise<void> =>
   new Promise(resolve => {
-    const timer = setTimeout(resolve, PATIENCE_MS);
+    const timer = setTimeout(resolve, waitMs);
     signal.addEventListener('abort', () => {
       clearTimeout(timer);
       resolve();
@@ -37,9 +41,9 @@ const patience = (signal: AbortSignal): Promise<void> =>
   });
 
 /** Whatever of it comes first, or nothing. */
-async function first(socket: net.Socket | ReturnType<typeof createSocket>, ...events: readonly string[]): Promise<void> {
+async function first(waitMs: number, socket: net.Socket | ReturnType<typeof createSocket>, ...events: readonly string[]): Promise<void> {
   const done = new AbortController();
-  await Promise.race([...events.map(event => once(socket, event, { signal: done.signal }).catch(() => {})), patience(done.signal)]);
+  await Promise.race([...events.map(event => once(socket, event, { signal: done.signal }).catch(() => {})), patience(waitMs, done.signal)]);
   done.abort();
 }
 
@@ -49,7 +53,7 @@ const taken = (connection: Connection): string => {
   return said !== '' ? said : connection.closed ? 'closed' : 'silence';
 };
 
-async function open(id: string, from: string, to: string, port: number): Promise<string> {
+async function open({ id, from, to, port }: ClientCommand & { do: 'open' }, waitMs: number): Promise<string> {
   const socket = net.connect({ host: to, port, localAddress: from });
   const connection: Connection = { socket, said: '', closed: false };
   connections.set(id, connection);
@@ -57,43 +61,43 @@ async function open(id: string, from: string, to: string, port: number): Promise
   socket.on('data', bytes => (connection.said += bytes));
   socket.on('error', error => (failed = (error as NodeJS.ErrnoException).code ?? error.message));
   socket.on('close', () => (connection.closed = true));
-  await first(socket, 'data', 'close');
+  await first(waitMs, socket, 'data', 'close');
   if (failed === '' && socket.pending) socket.destroy(); // else it would go on to send SYNs
   return failed !== '' ? failed : taken(connection);
 }
 
-async function ask({ from, fromPort, to, port, text }: ClientCommand & { do: 'ask' }): Promise<string> {
+async function ask({ from, fromPort, to, port, text }: ClientCommand & { do: 'ask' }, waitMs: number): Promise<string> {
   const socket = createSocket(to.includes(':') ? 'udp6' : 'udp4');
   let answer = 'silence';
   socket.on('message', said => (answer = String(said)));
   socket.on('error', error => (answer = (error as NodeJS.ErrnoException).code ?? error.message));
   await new Promise<void>(resolve => socket.bind(fromPort ?? 0, from, resolve));
   await new Promise<void>(resolve => socket.connect(port, to, resolve)); // an answer from any other port is none
-  const waiting = first(socket, 'message', 'error');
+  const waiting = first(waitMs, socket, 'message', 'error');
   socket.send(text);
   await waiting;
   socket.close();
   return answer;
 }
 
-async function obey(command: ClientCommand): Promise<string> {
-  if (command.do === 'ask') return ask(command);
-  if (command.do === 'open') return open(command.id, command.from, command.to, command.port);
+async function obey({ command, waitMs }: ClientOrder): Promise<string> {
+  if (command.do === 'ask') return ask(command, waitMs);
+  if (command.do === 'open') return open(command, waitMs);
   const connection = connections.get(command.id);
   if (connection === undefined) return 'no such connection';
   if (command.do === 'reset') {
     connection.socket.resetAndDestroy();
-    await first(connection.socket, 'close');
+    await first(waitMs, connection.socket, 'close');
     return 'reset';
   }
-  if (command.do === 'say' && !connection.closed) {
-    connection.said = '';
-    connection.socket.write(command.text);
-    await first(connection.socket, 'data', 'close');
+  if (command.do === 'say') connection.said = '';
+  if (command.do === 'say' && !connection.closed) connection.socket.write(command.text);
+  if (connection.said === '' && !connection.closed) {
+    await first(waitMs, connection.socket, 'data', 'close');
   }
   return taken(connection);
 }
 
 console.log(JSON.stringify('ready'));
-for await (const line of createInterface({ input: process.stdin })) console.log(JSON.stringify(await obey(JSON.parse(line) as ClientCommand)));
+for await (const line of createInterface({ input: process.stdin })) console.log(JSON.stringify(await obey(JSON.parse(line) as ClientOrder)));
 process.exit(0);

@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { expect } from 'vitest';
 import { build } from '#enforcer/launch/setup/build.mjs';
 import { createLab, type Lab, type Namespace } from '#test/support/namespaces.ts';
-import type { ClientCommand } from './packet-path-client.ts';
+import type { ClientCommand, ClientOrder } from './packet-path-client.ts';
 import type { HostCommand, HostState } from './packet-path-host.ts';
 
 export const HOST = '10.97.0.1';
@@ -17,14 +17,18 @@ export const HOST6 = 'fd97::1';
 export const CLIENTS = [2, 3, 4, 5, 6, 7, 8, 9].map(last => `10.97.0.${last}`);
 export const CLIENTS6 = ['fd97::2', 'fd98::2', 'fd98::3'];
 
+/** How long to wait for what must not come, and for what must. */
+export const SOON_MS = 100;
+const PATIENT_MS = 3_000;
+
 export interface LiveLab {
   readonly lab: Lab;
   readonly host: Namespace;
   readonly outside: Namespace;
   order(command: HostCommand): Promise<HostState>;
-  client(command: ClientCommand): Promise<string>;
+  client(command: ClientCommand, waitMs?: number): Promise<string>;
   /** Open with an id of its own. */
-  connect(from: string, to: string, port: number): Promise<string>;
+  connect(from: string, to: string, port: number, waitMs?: number): Promise<string>;
   pings(from: string, to: string): Promise<number>;
   close(): Promise<void>;
 }
@@ -70,13 +74,14 @@ export async function createLiveLab({
   const guarded = await speakTo(host, './packet-path-host.ts', [devices.join(','), cgroup, HOST, HOST6, '127.0.0.1', '::1']);
   const client = await speakTo(outside, './packet-path-client.ts');
   let opened = 0;
+  const say: LiveLab['client'] = (command, waitMs = PATIENT_MS) => client.ask({ command, waitMs } satisfies ClientOrder) as Promise<string>;
   return {
     lab,
     host,
     outside,
     order: command => guarded.ask(command) as Promise<HostState>,
-    client: command => client.ask(command) as Promise<string>,
-    connect: (from, to, port) => client.ask({ do: 'open', id: `connection ${opened++}`, from, to, port }) as Promise<string>,
+    client: say,
+    connect: (from, to, port, waitMs) => say({ do: 'open', id: `connection ${opened++}`, from, to, port }, waitMs),
     async pings(from, to) {
       const ran = await outside.run(['ping', '-n', '-q', '-c', '2', '-i', '0.05', '-W', '0.3', '-I', from, to], { mayFail: true });
       return Number(/(\d+) received/.exec(ran.stdout)?.[1] ?? -1);

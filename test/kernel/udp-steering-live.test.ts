@@ -1,7 +1,7 @@
 /** Datagrams to closed ports, on a wire and on the loopback: the traps' one socket gets them, and answers from the port that was asked. */
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { ethernet, ipv4, tcp, udp } from '#test/support/frames/frames.ts';
-import { CLIENTS, createLiveLab, exchange, HOST, HOST6, type LiveLab } from './packet-path-lab.ts';
+import { CLIENTS, createLiveLab, exchange, HOST, HOST6, type LiveLab, SOON_MS } from './packet-path-lab.ts';
 
 const [VISITOR = '', CALLED = '', RAW = ''] = CLIENTS;
 const VISITOR6 = 'fd97::2';
@@ -21,8 +21,10 @@ beforeEach(async () => {
   await live.order({ do: 'tell' });
 });
 
-const ask = (port: number, from = VISITOR, to = HOST, fromPort?: number, text = 'who') =>
-  live.client({ do: 'ask', from, to, port, text, ...(fromPort === undefined ? {} : { fromPort }) });
+const ask = (port: number, from = VISITOR, to = HOST, fromPort?: number, text = 'who', waitMs?: number) =>
+  live.client({ do: 'ask', from, to, port, text, ...(fromPort === undefined ? {} : { fromPort }) }, waitMs);
+/** What is not answered. */
+const tell = (port: number, from = VISITOR, fromPort?: number) => ask(port, from, HOST, fromPort, 'who', SOON_MS);
 
 test('a datagram to a closed port is answered from that port, over IPv4 and IPv6', async () => {
   for (const port of [TRAP, 53, 137, 40_404]) {
@@ -94,8 +96,8 @@ test('after a service stops, its port is no trap while its grace lasts', async (
 
 test('an answer to this host is none of the traps, nor is DHCP', async () => {
   await live.order({ do: 'send', to: CALLED, port: 5_300, fromPort: 33_333 });
-  await ask(33_333, CALLED, HOST, 5_300);
-  await ask(68, VISITOR, HOST, 67);
+  await tell(33_333, CALLED, 5_300);
+  await tell(68, VISITOR, 67);
   const { trapped, received } = await live.order({ do: 'tell' });
   expect([trapped, received]).toEqual([[], 1]);
   expect(await ask(68)).toBe('trap 68');
@@ -111,7 +113,7 @@ test('what comes in pieces is not steered', async () => {
 test('a trap that does not say which port was asked answers nobody, rather than from its own port', async () => {
   await live.order({ do: 'note-replies', on: false });
   const before = (await live.order({ do: 'tell' })).counters['replies-lost'] ?? 0;
-  expect(await ask(TRAP)).toBe('silence');
+  expect(await tell(TRAP)).toBe('silence');
   const { trapped, counters } = await live.order({ do: 'tell' });
   expect([trapped, (counters['replies-lost'] ?? 0) - before]).toEqual([[`who ${TRAP}`], 1]);
 });
@@ -119,7 +121,7 @@ test('a trap that does not say which port was asked answers nobody, rather than 
 test("a socket on the traps' port that does not bear their mark is not theirs: nothing is given to it", async () => {
   await live.order({ do: 'serve', port: 5_555 });
   await live.order({ do: 'configure', config: { trapUdpPort: 5_555 } });
-  await ask(TRAP);
+  await tell(TRAP);
   await live.order({ do: 'configure', config: { trapUdpPort: 7_001 } });
   await live.order({ do: 'serve', port: null });
   expect((await live.order({ do: 'tell' })).heard).toEqual([]);

@@ -59,7 +59,7 @@ export function createKernelLab(): KernelLab {
       return results.map(result => (result.ok ? result.value : undefined));
     },
     async pings(count, { v6 = false, everyMs = 10 } = {}) {
-      const ran = await attacker.run(['ping', '-n', '-q', '-c', String(count), '-i', String(everyMs / 1000), '-W', '1', v6 ? HOST.v6 : HOST.v4], {
+      const ran = await attacker.run(['ping', '-n', '-q', '-c', String(count), '-i', String(everyMs / 1000), '-W', '0.3', v6 ? HOST.v6 : HOST.v4], {
         mayFail: true,
       });
       return Number(/(\d+) received/.exec(ran.stdout)?.[1] ?? -1);
