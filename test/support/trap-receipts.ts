@@ -48,7 +48,7 @@ export const endedOf = (source: string, parts: Partial<Of<'ended'>> = {}): Of<'e
 
 /** Any text of bytes, control characters and quotes among them. */
 export const hostileText = (maxLength: number): fc.Arbitrary<string> =>
-  fc.uint8Array({ maxLength }).map(bytes => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('latin1'));
+  fc.uint8Array({ maxLength, size: 'max' }).map(bytes => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('latin1'));
 
 /** Any observation of a machine, of the lengths that machines keep to. */
 export const anyObservation: fc.Arbitrary<Observation> = fc.oneof(
