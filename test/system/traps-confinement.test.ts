@@ -209,6 +209,26 @@ print(say(before, b'still').decode())`,
   });
 });
 
+test('a trap process that stands still holds up no ban, is said, ended, counted and started again', async () => {
+  const running = await start('traps: { ports: [22], session: 4s }\n');
+  const [source, other] = [stranger(), stranger()];
+  const talk = act(source, 'c = s(22); hear(c); time.sleep(1)');
+  await eventually('it is confined', async () => (await banOf(source))?.confined === true);
+  for (const pid of trapsOf(running)) process.kill(pid, 'SIGSTOP');
+  const startedMs = performance.now();
+  expect(await ask<BanRow>('bans', 'add', other)).toMatchObject({ enforced: true });
+  expect(performance.now() - startedMs).toBeLessThan(3_000);
+  expect(await pings(other)).toBe(false);
+  await Promise.all([talk, isBanned(source)]);
+  const traps = async () => (await ask<StatusReport>('status')).traps;
+  await eventually('it runs again', async () => (await traps()).restarts === 1 && (await traps()).running, 20_000);
+  const said = (await ask<EventRow[]>('events', 'list', '--kind', 'degraded')).map(row => row.summary);
+  expect(said).toEqual(
+    expect.arrayContaining([expect.stringMatching(/^traps is degraded: the trap process said nothing/), expect.stringMatching(/^traps has recovered/)]),
+  );
+  await eventually('it answers again', async () => (await act(MONITOR, 'print(fails(lambda: hear(s(22))))'))[0] === 'reached');
+});
+
 test('instant: the first touch is the ban', async () => {
   await start('traps: { ports: [22], patience: instant }\n');
   const source = stranger();
