@@ -225,7 +225,9 @@ export function stampConfig(entry: Uint8Array, netnsCookie: bigint): void {
 /** Lets hm_guard say that nobody is shunned: for maps that are made anew. From now on the programs keep the word. */
 export const stampGuard = (entry: Uint8Array): void => viewOf(entry).setBigUint64(LAYOUTS.hm_guard.fields.shuns_until_ns[0], 1n, true);
 
-export const layoutVersionOf = (entry: Uint8Array): number => viewOf(entry).getUint16(CONFIG.layout_version[0], true);
+/** 0: nobody has stamped it, or it is no hm_config. */
+export const layoutVersionOf = (entry: Uint8Array): number =>
+  entry.length < CONFIG.layout_version[0] + CONFIG.layout_version[1] ? 0 : viewOf(entry).getUint16(CONFIG.layout_version[0], true);
 export const longestShunNs = (entry: Uint8Array): bigint => viewOf(entry).getBigUint64(CONFIG.shun_ttl_max_ns[0], true);
 export const slowWindowNs = (entry: Uint8Array): bigint => viewOf(entry).getBigUint64(CONFIG.slow_window_ns[0], true);
 export const provenTtlNs = (entry: Uint8Array): bigint => viewOf(entry).getBigUint64(CONFIG.proven_ttl_ns[0], true);

@@ -162,7 +162,7 @@ function checkVersion(pinDirectory: string): void {
   const map = kernelMap('config', addon().openPin(join(pinDirectory, 'config')));
   const entry = map.get(indexKey(0));
   map.close();
-  const version = entry === null || entry.length < 132 ? 0 : layoutVersionOf(entry);
+  const version = entry === null ? 0 : layoutVersionOf(entry);
   if (version !== 0 && version !== LAYOUT_VERSION) throw layoutError(pinDirectory, `they have layout version ${version}, this is version ${LAYOUT_VERSION}`);
 }
 

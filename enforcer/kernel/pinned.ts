@@ -16,16 +16,21 @@ export interface PinnedOptions {
 
 /** Opens the pinned maps. HM_NOT_FOUND where nothing is pinned, HM_LAYOUT where another version pinned it, HM_NOT_ROOT where the pins are another's. */
 export function openPinnedKernel({ pinDirectory }: PinnedOptions, deps: KernelClockDeps): Kernel {
-  const maps = openPinnedMaps(pinDirectory);
-  const version = layoutVersionOf(maps.config.get(indexKey(0)) ?? new Uint8Array(maps.config.valueSize));
-  if (version !== LAYOUT_VERSION) {
-    closeMaps(maps);
-    throw layoutError(
-      pinDirectory,
-      version === 0 ? 'no loader has finished its work on them' : `they have layout version ${version}, this is version ${LAYOUT_VERSION}`,
-    );
-  }
-  return createKernelOnMaps(maps, deps);
+  checkVersion(pinDirectory);
+  return createKernelOnMaps(openPinnedMaps(pinDirectory), deps);
+}
+
+/** Before the other maps are opened: another version may lack some, and has others of other sizes. */
+function checkVersion(pinDirectory: string): void {
+  const config = openPinnedMap(pinDirectory, 'config');
+  const entry = config.get(indexKey(0));
+  config.close();
+  const version = entry === null ? 0 : layoutVersionOf(entry);
+  if (version === LAYOUT_VERSION) return;
+  throw layoutError(
+    pinDirectory,
+    version === 0 ? 'no loader has finished its work on them' : `they have layout version ${version}, this is version ${LAYOUT_VERSION}`,
+  );
 }
 
 /** All maps of an instance, whatever wrote into them. */

@@ -65,12 +65,12 @@ function removeUnless(remove: () => void, ...isFolder: readonly string[]): boole
   }
 }
 
-/** Removes a folder if it is there and empty. */
+/** Removes a folder if it is there; false where it is not empty. */
 export function removeFolder(path: string): boolean {
   try {
     rmdirSync(path);
     return true;
-  } catch {
-    return false;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'ENOENT';
   }
 }
