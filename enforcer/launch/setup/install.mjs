@@ -43,6 +43,9 @@ const FOR_TESTING = [
   { name: 'procps', commands: ['ps', 'sysctl'] },
   { name: 'iputils-ping', commands: ['ping'] },
   { name: 'ethtool', commands: ['ethtool'] },
+  { name: 'openssh-client', commands: ['ssh', 'ssh-keyscan', 'scp'] },
+  { name: 'hydra', commands: ['hydra'] },
+  { name: 'medusa', commands: ['medusa'] },
 ];
 
 /** What the machine lacks and the set-up cannot mend; `fix` is what to type. */

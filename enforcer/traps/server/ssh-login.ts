@@ -2,7 +2,7 @@
 import { hash } from 'node:crypto';
 import { ByteReader, bytesOf, latin1, u32 } from '../protocols/bytes.ts';
 import { credentials, fingerprint, type Observation } from '../protocols/observation.ts';
-import type { Persona } from '../protocols/persona.ts';
+import { oncePerPersona, type Persona } from '../protocols/persona.ts';
 import { MESSAGE, readString, sshString } from './ssh-messages.ts';
 
 /** What becomes of a message. */
@@ -23,10 +23,10 @@ const MOST_RESPONSES = 16;
 const HOSTBOUND = 'publickey-hostbound-v00@openssh.com';
 
 /** What `sshd -T` of the release's own configuration says: Debian and Ubuntu turn keyboard-interactive off, some administrators on; Rocky Linux has GSSAPI. */
-export function methodsOf(persona: Persona): readonly string[] {
+export const methodsOf = oncePerPersona((persona: Persona): readonly string[] => {
   if (persona.release.family === 'rhel') return ['publickey', 'gssapi-keyex', 'gssapi-with-mic', 'password'];
   return persona.pick('ssh-keyboard-interactive', [false, false, true]) ? ['publickey', 'password', 'keyboard-interactive'] : ['publickey', 'password'];
-}
+});
 
 export class SshLogin {
   readonly #persona: Persona;

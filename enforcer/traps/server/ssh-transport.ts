@@ -52,7 +52,7 @@ export class SshRefusal extends Error {
 
 const LONGEST_PACKET = 35_000; // RFC 4253, 6.1
 const LARGEST_INFLATED = 256 * 1024; // a packet may grow a thousandfold
-const MOST_EXCHANGES = 2; // OpenSSH rekeys after a gigabyte, ours never come to that
+const MOST_EXCHANGES = 4; // OpenSSH asks for another after a gigabyte, and no session comes to that
 const DUMMY = Buffer.from('SSH-2.0-client\r\n');
 const SSH_MSG_KEXINIT = 20;
 const FIRST_OF_EXCHANGE = 30;

@@ -188,10 +188,21 @@ describe('rates', () => {
     expect(replies()).toBe(4);
   });
 
-  test('forged sources without end are answered so often in all, and remembered no longer than there is room', () => {
+  test('forged sources without end are answered so often in all', () => {
     const { send, replies } = rig({ respond: answering(4), perSecond: 100 });
     for (let at = 0; at < 20_000; at++) send(four, { source: `10.${at >> 16}.${(at >> 8) & 255}.${at & 255}` });
     expect(replies()).toBe(100);
+  });
+
+  test('the source that was answered least lately is forgotten when there is no room for another', () => {
+    const { send, replies } = rig({ respond: answering(4), perSecond: 100_000, perSource: 1 });
+    send(four);
+    for (let at = 0; at < 4_095; at++) send(four, { source: `10.0.${at >> 8}.${at & 255}` });
+    send(four);
+    expect(replies()).toBe(4_096);
+    send(four, { source: '10.99.0.1' });
+    send(four);
+    expect(replies()).toBe(4_098);
   });
 
   test('two servers that answer each other come to rest at the rate of one source', () => {
