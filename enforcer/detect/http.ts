@@ -61,7 +61,7 @@ export const INJECTION_RULES: readonly Rule[] = [
     places: TARGET | BODY | HEADER,
     words: [' or ', ' and ', "'or", '"or', ')or', '||', '&&', ' xor ', ' having ', "'and"],
     shape:
-      /(?:(?<=['")\d]\s{0,8})|(?<=^\s{0,2}))(?:\sx?or\s|\sand\s|x?or|and|\|\||&&|\shaving\s)\s{0,8}(?:not\s{1,4})?\(?(?:(['"])(\w{0,16})\1\s{0,4}(?:=|like)\s{0,4}\1\2(?=$|['"\s;)#-])|\d{1,8}\s{0,4}(?:=|<|>|<>|like)\s{0,4}\d{1,8}(?=$|[\s'")#;-])|'\w{0,16}'\s{0,4}=\s{0,4}'\w{0,16}|true(?=$|\s{0,4}(?:--|#))|(?:ascii|substr|substring|length|ord|mid|if|sleep|exists|select|extractvalue|updatexml|elt|make_set|rlike)\s{0,4}\()/,
+      /(?:(?<=['")\d]\s{0,8})|(?<=^\s{0,2}))(?:\sx?or\s|\sand\s|x?or|and|\|\||&&|\shaving\s)\s{0,8}(?:not\s{1,4})?\(?(?:(['"])(\w{0,16})\1\s{0,4}(?:=|like)\s{0,4}\1\2(?=$|['"&\s;)#-])|\d{1,8}\s{0,4}(?:=|<|>|<>|like)\s{0,4}\d{1,8}(?=$|[\s'")&#;-])|'\w{0,16}'\s{0,4}=\s{0,4}'\w{0,16}|true(?=$|\s{0,4}(?:--|#))|(?:ascii|substr|substring|length|ord|mid|if|sleep|exists|select|extractvalue|updatexml|elt|make_set|rlike)\s{0,4}\()/,
   }),
   exploit('sql-injection', {
     places: TARGET | BODY | HEADER,

@@ -147,9 +147,9 @@ describe.runIf(NIGHTLY)('the time of a verdict', () => {
   const NOISE_MS = 1;
 
   /** The least of some runs: what else the machine does is not counted. */
-  function leastMs(text: string, about: About, observe: (text: string) => Observation): number {
+  function leastMs(runs: number, text: string, about: About, observe: (text: string) => Observation): number {
     let least = Number.POSITIVE_INFINITY;
-    for (let run = 0; run < 5; run++) {
+    for (let run = 0; run < runs; run++) {
       const startedAt = performance.now();
       judgeObservation(observe(text), about);
       least = Math.min(least, performance.now() - startedAt);
@@ -167,9 +167,13 @@ describe.runIf(NIGHTLY)('the time of a verdict', () => {
             [at('unknown', 80), (said: string) => payloadOf('unknown', said)],
             [at('http', 80), (said: string): Observation => ({ kind: 'request', method: 'POST', target: said, headers: [] })],
           ] as const) {
-            const [short, long] = [leastMs(text.slice(0, SHORT), about, observe), leastMs(text.slice(0, 2 * SHORT), about, observe)];
-            if (long > TIMES_FOR_TWICE * short + NOISE_MS)
-              throw new Error(`${JSON.stringify(word)} with ${JSON.stringify(filler)}: ${short} ms, of twice as much ${long} ms`);
+            const grows = (runs: number) => {
+              const [short, long] = [leastMs(runs, text.slice(0, SHORT), about, observe), leastMs(runs, text.slice(0, 2 * SHORT), about, observe)];
+              return { tooMuch: long > TIMES_FOR_TWICE * short + NOISE_MS, short, long };
+            };
+            if (!grows(3).tooMuch) continue;
+            const { tooMuch, short, long } = grows(50); // the machine may have been busy
+            if (tooMuch) throw new Error(`${JSON.stringify(word)} with ${JSON.stringify(filler)}: ${short} ms, of twice as much ${long} ms`);
           }
         }
       }
