@@ -5,7 +5,7 @@ import { TIERS, type Tier } from '@honeymesh/intel/evidence';
 import { createPrefixTable } from '@honeymesh/intel/prefix-table';
 import type { UnixMs } from '@honeymesh/intel/time';
 import { createDeadlines, type Deadlines } from './deadlines.ts';
-import { isStrong, ROOMS, type Room, roomOf } from './rooms.ts';
+import { ROOMS, type Room, roomOf } from './rooms.ts';
 
 export interface Book {
   readonly size: number;
@@ -30,21 +30,26 @@ export interface Book {
   nextDue(): UnixMs | null;
 }
 
-const KEYS: readonly (readonly [Room, Tier])[] = ROOMS.flatMap(room => TIERS.map(tier => [room, tier] as const));
+function byRoomAndTier(): Readonly<Record<Room, Readonly<Record<Tier, Deadlines>>>> {
+  const tiers = () => Object.fromEntries(TIERS.map(tier => [tier, createDeadlines()])) as Record<Tier, Deadlines>;
+  return Object.fromEntries(ROOMS.map(room => [room, tiers()])) as Record<Room, Record<Tier, Deadlines>>;
+}
 
 const endOf = (ban: Ban): number => ban.expiresAt ?? Number.POSITIVE_INFINITY;
 
 /** `dueAt`: when a confined ban is to be full. */
 export function createBook(bans: readonly Ban[], dueAt: (ban: Ban) => number): Book {
   const table = createPrefixTable<Ban>();
-  const ends = new Map<string, Deadlines>(KEYS.map(([room, tier]) => [`${room} ${tier}`, createDeadlines()]));
+  const ends = byRoomAndTier();
+  const allEnds: readonly Deadlines[] = ROOMS.flatMap(room => TIERS.map(tier => ends[room][tier]));
+  let noneEndsBefore = Number.NEGATIVE_INFINITY; // so that most inputs look at no heap
   const dues = createDeadlines();
   let lastBegan = Number.NEGATIVE_INFINITY; // no confinement began later
-  const endsOf = (room: Room, tier: Tier): Deadlines => ends.get(`${room} ${tier}`) as Deadlines;
+  const endsOf = (room: Room, tier: Tier): Deadlines => ends[room][tier];
 
   function first(): { readonly key: string; readonly at: number } | undefined {
     let found: { readonly key: string; readonly at: number } | undefined;
-    for (const deadlines of ends.values()) {
+    for (const deadlines of allEnds) {
       const next = deadlines.first();
       if (next !== undefined && (found === undefined || next.at < found.at || (next.at === found.at && next.key < found.key))) found = next;
     }
@@ -56,6 +61,7 @@ export function createBook(bans: readonly Ban[], dueAt: (ban: Ban) => number): B
     if (held !== undefined && held.tier !== ban.tier) endsOf(roomOf(ban.target), held.tier).delete(ban.target);
     table.set(ban.target, ban);
     endsOf(roomOf(ban.target), ban.tier).set(ban.target, endOf(ban));
+    noneEndsBefore = Math.min(noneEndsBefore, endOf(ban));
     if (ban.confined === undefined) {
       if (held?.confined !== undefined) dues.delete(ban.target);
       return;
@@ -88,14 +94,19 @@ export function createBook(bans: readonly Ban[], dueAt: (ban: Ban) => number): B
     covering: table.covering,
     within: table.within,
     all: () => [...table.values()],
-    count: room => TIERS.reduce((sum, tier) => sum + endsOf(room, tier).size, 0),
-    countWeak: room => TIERS.reduce((sum, tier) => sum + (isStrong(tier) ? 0 : endsOf(room, tier).size), 0),
+    count(room) {
+      const { E0, E1, E2, operator } = ends[room];
+      return E0.size + E1.size + E2.size + operator.size;
+    },
+    countWeak: room => ends[room].E0.size,
     soonest(room, tier) {
       const next = endsOf(room, tier).first();
       return next === undefined ? undefined : table.get(next.key as Prefix);
     },
     over(now) {
+      if (now < noneEndsBefore) return undefined;
       const next = first();
+      noneEndsBefore = next?.at ?? Number.POSITIVE_INFINITY;
       return next !== undefined && next.at <= now ? table.get(next.key as Prefix) : undefined;
     },
     nextEnd() {

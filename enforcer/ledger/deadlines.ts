@@ -1,5 +1,5 @@
 /**
- * What ends when, soonest first: a binary heap that knows where each key lies, so that a prolonged ban moves instead of leaving a
+ * What ends when, soonest first: a binary heap whose entries know where they lie, so that a prolonged ban moves instead of leaving a
  * stale entry behind. Equal ends are ordered by key: the book behaves the same after a restart, whatever order it was read in.
  */
 export interface Deadlines {
@@ -14,56 +14,52 @@ export interface Deadlines {
 
 interface Entry {
   readonly key: string;
-  readonly at: number;
+  at: number;
+  place: number;
 }
 
 const before = (one: Entry, other: Entry): boolean => one.at < other.at || (one.at === other.at && one.key < other.key);
 
 export function createDeadlines(): Deadlines {
   const heap: Entry[] = [];
-  const places = new Map<string, number>();
+  const entries = new Map<string, Entry>();
 
-  function place(entry: Entry, at: number): void {
-    heap[at] = entry;
-    places.set(entry.key, at);
+  function put(entry: Entry, place: number): void {
+    heap[place] = entry;
+    entry.place = place;
   }
 
   function rise(entry: Entry, from: number): void {
-    let at = from;
-    while (at > 0) {
-      const above = (at - 1) >> 1;
+    let place = from;
+    while (place > 0) {
+      const above = (place - 1) >> 1;
       const parent = heap[above] as Entry;
       if (!before(entry, parent)) break;
-      place(parent, at);
-      at = above;
+      put(parent, place);
+      place = above;
     }
-    place(entry, at);
+    put(entry, place);
   }
 
   function sink(entry: Entry, from: number): void {
-    let at = from;
+    let place = from;
     for (;;) {
-      const left = 2 * at + 1;
+      const left = 2 * place + 1;
       if (left >= heap.length) break;
       const right = left + 1;
       const least = right < heap.length && before(heap[right] as Entry, heap[left] as Entry) ? right : left;
       const child = heap[least] as Entry;
       if (!before(child, entry)) break;
-      place(child, at);
-      at = least;
+      put(child, place);
+      place = least;
     }
-    place(entry, at);
+    put(entry, place);
   }
 
-  function remove(key: string): void {
-    const at = places.get(key);
-    if (at === undefined) return;
-    places.delete(key);
-    const last = heap.pop() as Entry;
-    if (at === heap.length) return;
-    const above = heap[(at - 1) >> 1];
-    if (at > 0 && above !== undefined && before(last, above)) rise(last, at);
-    else sink(last, at);
+  function settle(entry: Entry, place: number): void {
+    const above = heap[(place - 1) >> 1];
+    if (place > 0 && above !== undefined && before(entry, above)) rise(entry, place);
+    else sink(entry, place);
   }
 
   return {
@@ -71,10 +67,23 @@ export function createDeadlines(): Deadlines {
       return heap.length;
     },
     set(key, at) {
-      remove(key);
-      rise({ key, at }, heap.length);
+      const known = entries.get(key);
+      if (known !== undefined) {
+        known.at = at;
+        settle(known, known.place);
+        return;
+      }
+      const entry = { key, at, place: heap.length };
+      entries.set(key, entry);
+      rise(entry, heap.length);
     },
-    delete: remove,
+    delete(key) {
+      const entry = entries.get(key);
+      if (entry === undefined) return;
+      entries.delete(key);
+      const last = heap.pop() as Entry;
+      if (last !== entry) settle(last, entry.place);
+    },
     first: () => heap[0],
     keys: () => heap.map(entry => entry.key),
   };

@@ -5,7 +5,7 @@
  * Time only ever ends bans: where the clock goes back they last longer, nothing is shortened or dropped. A confinement is the other way round, as its end is
  * the stronger ban: it never lasts longer than it should, and one that began after `now` is over.
  */
-import { type Address, bitsOf, contains, familyOf, hostPrefix, type Prefix } from '@honeymesh/intel/address';
+import { type Address, bitsOf, contains, familyOf, hostPrefix, isHostPrefix, networkOf, type Prefix } from '@honeymesh/intel/address';
 import type { AllowEntry, Ban } from '@honeymesh/intel/bans';
 import { unreachable } from '@honeymesh/intel/parsed';
 import type { Sighting } from '@honeymesh/intel/sightings';
@@ -44,7 +44,7 @@ export function createLedger(policy: LedgerPolicy, bystanders: Bystanders, snaps
   /** Bans what was seen, or says why it is only recorded. */
   function sight(sighting: Sighting, now: UnixMs, out: Outbox): Recorded | Refusal | null {
     const { source } = sighting;
-    if (allowList.covering(source).length > 0 || bystanders.own.some(address => source === address || source === hostPrefix(address))) return 'allowed';
+    if (allowList.covering(source).length > 0 || bystanders.own.includes(addressOf(source))) return 'allowed';
     if (sighting.tier === 'E0') return 'spoofable';
     const sighted = sightedTarget(source, allowList, bystanders);
     if (!sighted.ok) return sighted.refusal;
@@ -236,5 +236,9 @@ function append(change: ListChange, out: Outbox): void {
   out.decisions.push(...change.decisions);
   out.changes.push(...change.changes);
 }
+
+/** The one address that a source is, or what equals none. */
+const addressOf = (source: Address | Prefix): Address =>
+  source.includes('/') && isHostPrefix(source as Prefix) ? networkOf(source as Prefix) : (source as Address);
 
 const asPrefix = (source: Address | Prefix): Prefix => (source.includes('/') ? (source as Prefix) : hostPrefix(source as Address));
