@@ -197,6 +197,37 @@ describe('TCP', () => {
     expect(verdictsOf([syn(SOURCE, HOST, port, fromPort ^ 1)], scenarioOf({ trapPorts }))).toEqual(['pass']);
   });
 
+  test('a handshake that is not over yet belongs to the listener that it came to', async () => {
+    // With TCP_DEFER_ACCEPT the kernel keeps to a request until there is data, though the client is connected.
+    const script = `
+import socket, sys
+kept = []
+for mark in (${MARK}, 0):
+    listener = socket.socket()
+    listener.setsockopt(socket.SOL_SOCKET, 36, mark)
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT, 30)
+    listener.bind(("${HOST}", 0))
+    listener.listen()
+    kept.append(listener)
+print(*[listener.getsockname()[1] for listener in kept], flush=True)
+sys.stdin.read()`;
+    const listeners = spawn('python3', ['-c', script], { stdio: ['pipe', 'pipe', 'inherit'] });
+    const ports = String(await once(listeners.stdout, 'data'))
+      .trim()
+      .split(' ')
+      .map(Number);
+    const frames: Uint8Array[] = [];
+    for (const port of ports) {
+      const client = net.connect({ host: HOST, port, localAddress: SOURCE });
+      sockets.push(client);
+      await once(client, 'connect');
+      frames.push(segment(SOURCE, HOST, port, 'A', client.localPort));
+    }
+    const verdicts = verdictsOf(frames);
+    listeners.kill();
+    expect(verdicts).toEqual(['pass', 'drop-confined']);
+  });
+
   test('an outgoing connection of ours to the source is cut too', async () => {
     const abroad = await listen({ port: 0, host: SOURCE });
     const { port } = abroad.address() as net.AddressInfo;

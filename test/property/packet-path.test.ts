@@ -2,11 +2,12 @@
 import { fc, test } from '@fast-check/vitest';
 import { expect } from 'vitest';
 import { hexOf } from '#test/support/oracle/addresses.ts';
-import { dissectL3 } from '#test/support/oracle/dissect.ts';
+import { dissectL3, dissectL4 } from '#test/support/oracle/dissect.ts';
 import { createOracle, type Judgement } from '#test/support/oracle/oracle.ts';
 import { createRandom } from '#test/support/oracle/random.ts';
 import { randomSequence } from '#test/support/oracle/random-frames.ts';
 import { randomScenario, SOURCES } from '#test/support/oracle/random-scenarios.ts';
+import { OWN4, OWN6 } from '#test/support/oracle/real-sockets.ts';
 import type { Scenario } from '#test/support/oracle/scenario.ts';
 
 const START = 1_000_000_000_000_000n;
@@ -15,6 +16,8 @@ const STEP_NS = 3_000_000n;
 interface Seen extends Judgement {
   /** Hex; undefined where the frame has none. */
   readonly source: string | undefined;
+  readonly frame: Uint8Array;
+  readonly trapPorts: ReadonlySet<string>;
 }
 
 function play(seed: number, change: (scenario: Scenario) => Scenario = scenario => scenario): Seen[] {
@@ -22,7 +25,12 @@ function play(seed: number, change: (scenario: Scenario) => Scenario = scenario 
   const oracle = createOracle(change(randomScenario(random)), START);
   return randomSequence(random, 60).map((frame, at) => {
     const outcome = dissectL3(frame);
-    return { ...oracle.judge(frame, START + BigInt(at) * STEP_NS), source: outcome.what === 'ip' ? outcome.l3.from : undefined };
+    return {
+      ...oracle.judge(frame, START + BigInt(at) * STEP_NS),
+      source: outcome.what === 'ip' ? outcome.l3.from : undefined,
+      frame,
+      trapPorts: oracle.model.trapPorts,
+    };
   });
 }
 const setting =
@@ -50,6 +58,30 @@ test.prop([fc.nat()], { numRuns: 300 })('nothing that follows the source hides a
   const ofBanned = seen.filter(({ source }) => source !== undefined && SOURCES_HEX.has(source));
   expect(ofBanned.length).toBeGreaterThan(0);
   for (const { verdict } of ofBanned) expect(verdict).toBe('drop-ban');
+});
+
+test.prop([fc.nat()], { numRuns: 300 })('a confined source is let through to traps that live, or not at all', seed => {
+  const bans = SOURCES.map(target => ({ target, expiresNs: null, confined: true }));
+  const confined = (heartbeatNs: bigint | null) => (scenario: Scenario) => ({
+    ...setting({ hasBan6x: true, trapPort: 7_000, trapUdpPort: 7_000, trapMark: 1 })(scenario),
+    own: [OWN4, OWN6],
+    bans,
+    rules: [],
+    heartbeatNs,
+  });
+  const [alive, dead] = [0n, null].map(heartbeatNs =>
+    play(seed, confined(heartbeatNs)).filter(({ source }) => source !== undefined && SOURCES_HEX.has(source)),
+  );
+  const isTrap = ({ frame, trapPorts }: Seen): boolean => {
+    const outcome = dissectL3(frame);
+    const l4 = outcome.what === 'ip' ? dissectL4(frame, outcome.l3) : undefined;
+    return l4?.what === 'discovery' || ((l4?.what === 'tcp' || l4?.what === 'udp') && trapPorts.has(`${l4.what} ${l4.toPort}`));
+  };
+  for (const seen of alive ?? []) {
+    expect(['pass', 'drop-confined', 'drop-flood', 'drop-policed']).toContain(seen.verdict);
+    if (seen.verdict === 'pass') expect(isTrap(seen)).toBe(true);
+  }
+  for (const { verdict, frame } of dead ?? []) expect(verdict).toBe(isTrap({ frame, trapPorts: new Set() } as unknown as Seen) ? 'pass' : 'drop-confined');
 });
 
 test.prop([fc.nat()], { numRuns: 300 })('observe and pause drop nothing and decide the same', seed => {
