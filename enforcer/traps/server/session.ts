@@ -5,7 +5,7 @@ import { unixMs } from '@honeymesh/intel/time';
 import type { About } from '../../detect/judge.ts';
 import type { TrapLimits, TrapObservation } from '../messages.ts';
 import type { Outcome, TrapMachine } from '../protocols/machine.ts';
-import { malformed, type Observation } from '../protocols/observation.ts';
+import { malformed, type Observation, payload } from '../protocols/observation.ts';
 import { LONGEST_HEAD, type SessionEnd } from '../receipts.ts';
 import { type Deadlines, NO_SLOT, type Timed } from './deadlines.ts';
 import { emptyReceipt, Notes } from './notes.ts';
@@ -250,6 +250,8 @@ export class Session implements Timed {
   #tell(end: SessionEnd): void {
     const house = this.#house;
     house.keep(-this.#kept);
+    // What no machine made anything of is judged as it stands: half a message can be a whole attack.
+    if (this.#notes === undefined && this.#head !== '') this.#see([payload('unread', this.#head, this.#received)], house.nowMs());
     const facts = {
       head: this.#head === '' ? '' : Buffer.from(this.#head, 'latin1').toString('base64'),
       receivedBytes: this.#received,

@@ -105,6 +105,9 @@ export function runTrapProcess(replaced: Partial<TrapProcessParts> = {}): void {
   }
 
   function giveUp(error: unknown): void {
+    try {
+      flush();
+    } catch {} // it may be what failed
     say({ kind: 'trouble', why: textOf(error) }, () => process.exit(1));
   }
 

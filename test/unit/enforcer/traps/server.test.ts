@@ -273,6 +273,16 @@ describe('what was said', () => {
     expect(of('ended')[0]?.receipt.findings).toEqual([HIDDEN]);
   });
 
+  test('and not understood is judged as it stands, when the session ends', () => {
+    const { sockets, seen, of } = rig();
+    const peer = sockets.connect(80);
+    peer.says('GET /jndi'); // no end of the line, ever
+    expect(of('content')).toEqual([]);
+    peer.finishes();
+    expect(seen.map(({ kind }) => kind)).toEqual(['touch', 'content', 'ended']);
+    expect(of('ended')[0]?.receipt).toMatchObject({ findings: [JNDI], transcript: [{ kind: 'payload', text: 'unread (9 bytes): GET /jndi' }] });
+  });
+
   test('is in the receipt: the first bytes, credentials, transcript', () => {
     const { sockets, of } = rig();
     const peer = sockets.connect(21);
