@@ -7,6 +7,7 @@ import type { UnixMs } from '@honeymesh/intel/time';
 import type { LedgerChange } from '../ledger/decisions.ts';
 import { type BacklogLimits, createBacklog, type Weighed } from './backlog.ts';
 import type { Failure } from './failures.ts';
+import { lastWords } from './ledger-tables.ts';
 import type { Commit } from './port.ts';
 import { type EventParts, flatten } from './rows.ts';
 
@@ -157,7 +158,7 @@ export function createCommitQueue(options: CommitQueueOptions, { write, now }: C
     const batch = {
       number: nextNumber++,
       events: taken.flatMap(arrival => arrival.events.map(event => event.parts)),
-      changes: taken.flatMap(arrival => arrival.changes),
+      changes: lastWords(taken.flatMap(arrival => arrival.changes)),
     };
     return { batch, arrivals: taken };
   }

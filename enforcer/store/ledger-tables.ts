@@ -37,10 +37,25 @@ export function changeKey(change: LedgerChange): string {
   }
 }
 
+/** Of several changes about the same thing the last one, in the order of these. */
+export function lastWords(changes: readonly LedgerChange[]): readonly LedgerChange[] {
+  if (changes.length < 2) return changes;
+  const last = new Map<string, LedgerChange>();
+  for (const change of changes) {
+    const key = changeKey(change);
+    last.delete(key); // so that the order is that of the last word about each
+    last.set(key, change);
+  }
+  return [...last.values()];
+}
+
 export function ledgerWriter(db: Database.Database): LedgerWriter {
   const putBan = db.prepare(
-    `INSERT OR REPLACE INTO bans (target, tier, reasons, origins, created_at, expires_at, offences, note, confined_since, full_at)
-     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+    // Not OR REPLACE: that would take the row and its index entry out and write both again
+    `INSERT INTO bans (target, tier, reasons, origins, created_at, expires_at, offences, note, confined_since, full_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+     ON CONFLICT (target) DO UPDATE SET tier = excluded.tier, reasons = excluded.reasons, origins = excluded.origins, created_at = excluded.created_at,
+       expires_at = excluded.expires_at, offences = excluded.offences, note = excluded.note, confined_since = excluded.confined_since,
+       full_at = excluded.full_at`,
   );
   const removeBan = db.prepare('DELETE FROM bans WHERE target = ?');
   const putAllow = db.prepare('INSERT OR REPLACE INTO allowed (target, cause, why, since) VALUES (?, ?, ?, ?)');

@@ -80,6 +80,17 @@ describe('commits', () => {
     expect(await last).toMatchObject({ stored: true });
   });
 
+  test('that change the same ban in one batch write it once, as it is in the end', async () => {
+    const disk = aDisk();
+    const queue = queueOn(disk);
+    const put = (offences: number, target = '203.0.113.7/32') => ({ events: [], changes: [{ kind: 'put-ban', ban: aBan(target, { offences }) } as const] });
+    await Promise.all([queue.add(put(1)), queue.add(put(1, '203.0.113.8/32')), queue.add(put(2)), queue.add(put(3))]);
+    expect(disk.written.flatMap(batch => batch.changes)).toMatchObject([
+      { ban: { target: '203.0.113.8/32' } },
+      { ban: { target: '203.0.113.7/32', offences: 3 } },
+    ]);
+  });
+
   test('are not torn apart, and a batch holds at most so many events unless one commit is larger', async () => {
     const disk = aDisk();
     const queue = queueOn(disk);
