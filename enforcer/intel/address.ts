@@ -23,6 +23,8 @@ const MAPPED = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff] as const;
 
 /** Reads one address. Zone ids, ports, leading zeros and legacy IPv4 forms (`127.1`, `0x7f000001`) are refused. */
 export function parseAddress(text: string): Parsed<Address, AddressFailure> {
+  // A dotted quad that is accepted is canonical as it stands; each observation of a trap is read so.
+  if (!text.includes(':')) return text.length <= LONGEST_TEXT && readV4(text, 0, text.length) >= 0 ? parsed(text as Address) : unparsed('not-an-address');
   const bytes = readBytes(text);
   return bytes === undefined ? unparsed('not-an-address') : parsed(addressFromBytes(bytes));
 }
