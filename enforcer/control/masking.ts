@@ -4,7 +4,10 @@
  */
 import { createHash } from 'node:crypto';
 import { escapeText } from '@honeymesh/intel/escape';
+import { LONGEST_QUOTE } from '@honeymesh/intel/findings';
+import { LONGEST_HEAD, LONGEST_TEXT } from '../traps/receipts.ts';
 import type { EventRow, ExplainReport, ReceiptRow } from './operations.ts';
+import { createWordFinder, type WordFinder } from './words-in-text.ts';
 
 /** Characters of a secret that a summary shows. */
 export const SHOWN_OF_A_SECRET = 40;
@@ -57,48 +60,47 @@ const listOf = (value: unknown): readonly Readonly<Record<string, unknown>>[] =>
   Array.isArray(value) ? value.filter(item => typeof item === 'object' && item !== null) : [];
 const textOf = (value: unknown): string => (typeof value === 'string' ? value : '');
 
-interface Forms {
-  readonly pattern: RegExp;
-  readonly maskOf: ReadonlyMap<string, string>;
-}
+type Forms = WordFinder<string>;
 
-/** A secret as it came, escaped as summaries have it, in base64 (SMTP, HTTP Basic), percent-encoded (a form). Longest first: one may hold another. */
+/** A secret as it came, escaped as summaries have it, in base64 (SMTP, HTTP Basic), percent-encoded (a form). */
 function formsOf(guesses: readonly Guess[]): Forms {
-  const forms = new Map<string, string>();
+  const masks = new Map<string, string>();
   for (const { user, secret } of guesses) {
     const mask = maskOf(secret);
     const escaped = [secret.length, SHOWN_OF_A_SECRET].map(longest => escapeText(secret, longest));
-    for (const form of [secret, ...escaped, percent(secret), percent(secret).replaceAll('%20', '+')]) forms.set(form, mask);
+    for (const form of [secret, ...escaped, percent(secret), percent(secret).replaceAll('%20', '+')]) masks.set(form, mask);
     for (const packed of [secret, `${user}:${secret}`, `\0${user}\0${secret}`, `${user}\0${user}\0${secret}`]) {
       const text = Buffer.from(packed, 'latin1').toString('base64');
-      forms.set(text, mask);
+      masks.set(text, mask);
       const bare = text.replace(/=+$/, '');
-      if (bare.length >= SHORTEST_BARE) forms.set(bare, mask);
+      if (bare.length >= SHORTEST_BARE) masks.set(bare, mask);
     }
   }
-  const longestFirst = [...forms.keys()].sort((one, other) => other.length - one.length);
-  return { pattern: new RegExp(longestFirst.map(form => form.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&')).join('|'), 'g'), maskOf: forms };
+  return createWordFinder(masks, SHORTEST_CUT);
 }
 
 /** Base64 without its padding that is shorter than this is found in half of all texts. */
 const SHORTEST_BARE = 6;
+/** Texts are cut at their bounds, in the midst of a secret too: so much of one at the end of a text is masked like the whole. */
+const SHORTEST_CUT = 4;
 
 const percent = (text: string): string =>
   text.replace(/[^A-Za-z0-9._~-]/g, character => `%${character.charCodeAt(0).toString(16).toUpperCase().padStart(2, '0')}`);
 
-/** Texts are cut at their bounds, in the midst of a secret too: so much of one at the end of a text is masked like the whole. */
-const SHORTEST_CUT = 4;
-
-function replaced(text: string, { pattern, maskOf: forms }: Forms): string {
-  const whole = text.replace(pattern, form => forms.get(form) ?? form);
-  const dots = whole.endsWith('...') ? '...' : '';
-  const body = dots === '' ? whole : whole.slice(0, -dots.length);
-  for (const [form, mask] of forms) {
-    for (let length = Math.min(form.length - 1, body.length); length >= SHORTEST_CUT; length--) {
-      if (body.endsWith(form.slice(0, length))) return `${body.slice(0, -length)}${mask}${dots}`;
-    }
+/** `bound`: a text of that length was cut perhaps; so was one that ends in dots. */
+function replaced(text: string, forms: Forms, bound = Math.min(LONGEST_QUOTE, LONGEST_TEXT)): string {
+  const places = forms.find(text, text.length >= bound ? text.length : undefined);
+  const dotted = text.endsWith('...') ? forms.find(text, text.length - 3) : [];
+  // A secret may itself end in dots: whichever covers more.
+  const covered = (all: typeof places): number => all.reduce((sum, { from, to }) => sum + to - from, 0);
+  const chosen = covered(dotted) > covered(places) ? dotted : places;
+  let kept = 0;
+  let masked = '';
+  for (const { from, to, value } of chosen) {
+    masked += text.slice(kept, from) + value;
+    kept = to;
   }
-  return whole;
+  return masked + text.slice(kept);
 }
 
 /** What our own program wrote stays as it is: a secret that is called `trap` or `E1` must not change what a row says of itself. */
@@ -117,5 +119,5 @@ function masked(value: unknown, forms: Forms, name = ''): unknown {
 
 const maskedHead = (head: string, forms: Forms): string => {
   const bytes = Buffer.from(head, 'base64').toString('latin1');
-  return Buffer.from(replaced(bytes, forms), 'latin1').toString('base64');
+  return Buffer.from(replaced(bytes, forms, LONGEST_HEAD), 'latin1').toString('base64');
 };

@@ -2,6 +2,7 @@ import { fc, test as property } from '@fast-check/vitest';
 import { describe, expect, test } from 'vitest';
 import { maskOf, maskReport, maskRow } from '#enforcer/control/masking.ts';
 import type { EventRow } from '#enforcer/control/operations.ts';
+import { createWordFinder } from '#enforcer/control/words-in-text.ts';
 import { eventRow, explainReport } from '#test/support/fake-operations.ts';
 
 const base64 = (text: string): string => Buffer.from(text, 'latin1').toString('base64');
@@ -41,9 +42,15 @@ describe('a masked row', () => {
 
   test('knows a secret that was cut where the text had its bound', () => {
     const secret = 'correct horse battery staple '.repeat(3);
-    const row = maskRow({ ...session(secret, `PASS ${secret.slice(0, 20)}`), summary: `tried root:${secret.slice(0, 40)}... on the ssh trap` });
-    expect(headOf(row)).toBe(`PASS ${maskOf(secret)}`);
+    const line = 'USER root\r\n'.padEnd(231, '.');
+    const row = maskRow({ ...session(secret, `${line}PASS ${secret.slice(0, 20)}`), summary: `tried root:${secret.slice(0, 40)}... on the ssh trap` });
+    expect(headOf(row)).toBe(`${line}PASS ${maskOf(secret)}`);
     expect(row.summary).toBe(`tried root:${maskOf(secret)} on the ssh trap`);
+  });
+
+  test('leaves a user as it is who is no more than the beginning of a secret', () => {
+    const row = maskRow(session('root123', 'x'));
+    expect(row.detail?.credentials).toEqual([{ user: 'root', secret: maskOf('root123') }]);
   });
 
   test('knows the pair that a rule of default passwords quotes, where there are no credentials beside it', () => {
@@ -84,4 +91,36 @@ property.prop([secretText, fc.string(), fc.string()])('no secret is left in the 
   fc.pre(!/^[\dcharters ,[\]a-f]*$/.test(secret)); // such words are those of the mask itself
   const row = maskRow(session(secret, `${before}${secret}${after}`));
   expect(headOf(row)).not.toContain(secret);
+});
+
+const letters = fc.string({ unit: fc.constantFrom('a', 'b'), minLength: 1, maxLength: 6 });
+
+property.prop([fc.array(letters, { minLength: 1, maxLength: 12 }), fc.string({ unit: fc.constantFrom('a', 'b', 'c'), maxLength: 60 })])(
+  'words are found as a search for each of them finds them, and every character of each is covered',
+  (words, text) => {
+    const places = createWordFinder(new Map(words.map(word => [word, word])), 4).find(text, text.length);
+    const covered = new Set<number>();
+    for (const word of words)
+      for (let at = text.indexOf(word); at >= 0; at = text.indexOf(word, at + 1)) for (let nth = 0; nth < word.length; nth++) covered.add(at + nth);
+    // The beginning of a word at the end of the text is one that was cut.
+    for (const word of words)
+      for (let length = 4; length < word.length; length++)
+        if (text.endsWith(word.slice(0, length))) for (let nth = 1; nth <= length; nth++) covered.add(text.length - nth);
+    const found = places.flatMap(({ from, to }) => Array.from({ length: to - from }, (_, nth) => from + nth));
+    expect(found).toEqual([...covered].sort((one, other) => one - other));
+    for (const { from, to, value } of places) expect(value.startsWith(text.slice(from, to)) || text.slice(from, to).includes(value)).toBe(true);
+  },
+);
+
+test('a source that guessed thousands of times is masked in a moment, also where all its guesses begin alike', () => {
+  const sessions = Array.from({ length: 200 }, (_, nth) => {
+    const credentials = Array.from({ length: 32 }, (_each, at) => ({ user: 'admin', secret: `admin${nth * 32 + at}x` }));
+    const words = credentials.map(({ secret }) => `PASS ${secret}`).join('\r\n');
+    const transcript = credentials.map(({ secret }, at) => ({ atMs: at, kind: 'credentials', text: `admin:${secret} ${'adm'.repeat(60)}` }));
+    return { ...session('x', words.slice(0, 256)), detail: { trap: 'ftp', head: base64(words.slice(0, 256)), end: 'peer', credentials, transcript } };
+  });
+  const startedMs = performance.now();
+  const masked = JSON.stringify(maskReport({ ...explainReport, events: sessions }).events);
+  expect(performance.now() - startedMs).toBeLessThan(5_000);
+  expect(masked).not.toMatch(/admin\d+x/);
 });
