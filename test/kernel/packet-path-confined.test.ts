@@ -209,7 +209,7 @@ for mark in (${MARK}, 0):
     listener.bind(("${HOST}", 0))
     listener.listen()
     kept.append(listener)
-print(*[listener.getsockname()[1] for listener in kept], flush=True)
+print(" ".join(str(listener.getsockname()[1]) for listener in kept), flush=True)
 sys.stdin.read()`;
     const listeners = spawn('python3', ['-c', script], { stdio: ['pipe', 'pipe', 'inherit'] });
     const ports = String(await once(listeners.stdout, 'data'))

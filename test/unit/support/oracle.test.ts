@@ -14,8 +14,8 @@ const OTHER = '198.51.100.200';
 const { ethernet, ipv4, ipv6, tcp, udp, echo, raw, icmp, cut, extension, authentication, fragmentHeader, EXTENSION } = build;
 
 const openAt = (port: number): Sockets => ({
-  tcp: ({ toPort }) => (toPort === port ? { listening: port } : 'none'),
-  udp: ({ toPort }) => (toPort === port ? 'bound' : 'none'),
+  tcp: ({ toPort }) => (toPort === port ? { state: 'open', port, mark: 0 } : null),
+  udp: ({ toPort }) => (toPort === port ? { state: 'open', port, mark: 0 } : null),
 });
 
 function judge(frame: Uint8Array, scenario: Partial<Scenario> = {}, settings: Partial<Settings> = {}, sockets?: Sockets) {
@@ -175,7 +175,7 @@ describe('3 and 4. who is judged, fragments, layer 4', () => {
 
 describe('5. TCP', () => {
   const flag = (flags: string, to = 22) => v4(tcp({ to, flags }));
-  const connected: Sockets = { tcp: ({ fromPort }: FourTuple) => (fromPort === 40_000 ? 'other' : 'none'), udp: () => 'none' };
+  const connected: Sockets = { tcp: ({ fromPort }: FourTuple) => (fromPort === 40_000 ? { state: 'connected', port: 22, mark: 0 } : null), udp: () => null };
   test.each<[string, Uint8Array, OracleVerdict, OracleVerdict, OracleVerdict]>([
     // closed and first; closed and threshold 1; open
     ['NULL', flag(''), 'drop-anomaly', 'drop-scan', 'drop-anomaly'],
@@ -194,7 +194,7 @@ describe('5. TCP', () => {
     ['ACK beyond the ephemeral ports', flag('A', 61_000), 'pass', 'drop-scan', 'pass'],
     ['FIN to an ephemeral port', flag('F', 40_000), 'drop-anomaly', 'drop-scan', 'drop-anomaly'],
   ])('%s', (_, frame, closed, crossing, open) => {
-    expect([verdict(frame), verdict(frame, {}, one), verdict(frame, {}, one, { tcp: () => ({ listening: 9 }), udp: () => 'none' })]).toEqual([
+    expect([verdict(frame), verdict(frame, {}, one), verdict(frame, {}, one, { tcp: () => ({ state: 'open', port: 9, mark: 0 }), udp: () => null })]).toEqual([
       closed,
       crossing,
       open,
@@ -228,7 +228,7 @@ describe('5. TCP', () => {
     expect(verdict(v4(udp({ to: 22 })), { served: [{ transport: 'tcp', port: 22, atNs }] }, { ...one, graceNs })).toBe('drop-scan');
   });
   test('the trap is no service', () => {
-    const trap: Sockets = { tcp: () => ({ listening: 7000 }), udp: () => 'none' };
+    const trap: Sockets = { tcp: () => ({ state: 'open', port: 7000, mark: 9 }), udp: () => null };
     expect([verdict(syn4, {}, { ...one, trapPort: 7000 }, trap), verdict(syn4, {}, { ...one, trapPort: 7001 }, trap)]).toEqual(['drop-scan', 'pass']);
   });
 });
@@ -318,7 +318,7 @@ describe('7. UDP', () => {
     expect(verdict(dns, { trackers: busy, served: [{ transport: 'udp', port: 40_000, atNs: -SECOND }] }, limited)).toBe('drop-udp-excess');
   });
   test('a connected socket takes what comes', () => {
-    expect(verdict(dns, { shuns }, { mode: 'lockdown' }, { tcp: () => 'none', udp: () => 'connected' })).toBe('pass');
+    expect(verdict(dns, { shuns }, { mode: 'lockdown' }, { tcp: () => null, udp: () => ({ state: 'connected', port: 33_333, mark: 0 }) })).toBe('pass');
   });
 });
 
