@@ -19,10 +19,10 @@ export interface LoadRound {
 export const calmTalk: Talk = { sources: { base: ALLOWED.base, count: 256 }, say: MIX, connections: 20_000, atOnce: 64, patienceMs: 5_000 };
 
 const LOOK_MS = 20;
-const QUIET_MS = 500;
+const QUIET_MS = 1_500;
 const GIVE_UP_MS = 30_000;
 
-/** One round. Over when the log has not grown for half a second after the last answer, which is not counted. */
+/** One round. Over when the log has not grown for a second and a half after the last answer, which is not counted. */
 export async function load(contender: Contender, clients: Clients, talk: Talk): Promise<LoadRound> {
   const pids = Object.entries(contender.pids());
   const usBefore = pids.map(([, pid]) => processorUs(pid));

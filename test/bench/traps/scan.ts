@@ -20,7 +20,7 @@ export const TCP_DECOYS: Intended = {
   873: /^rsync/,
   1080: /^socks/,
   1433: /^ms-sql-s/,
-  1883: /^mqtt/,
+  1883: /^(?:mqtt|mosquitto)/,
   2375: /^docker/,
   3128: /^http-proxy/,
   3306: /^mysql/,
