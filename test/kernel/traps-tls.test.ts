@@ -140,6 +140,13 @@ describe('a handshake of', () => {
   });
 });
 
+test('keys are agreed on as by an OpenSSL of the persona, not by that of Node', async () => {
+  const socket = secure(start(443));
+  await secured(socket);
+  expect(socket.getEphemeralKeyInfo()).toMatchObject({ name: 'X25519' });
+  socket.destroy();
+});
+
 test('a handshake that goes nowhere ends by the deadline of a message', async () => {
   const live = start(443, { deadlineMs: 400 });
   const socket = live.connect();

@@ -182,7 +182,9 @@ export class Session implements Timed {
 
   #say(bytes: Uint8Array): void {
     if (this.#tls === undefined) this.#send(bytes);
-    else this.#tls.write(bytes);
+    // How much of it waits inside TLS is not told: all of it counts as kept until the session ends.
+    else if (this.#keep(bytes.length)) this.#tls.write(bytes);
+    else this.end('full', 0);
   }
 
   #send(bytes: Uint8Array): 'sent' | 'waiting' | 'gone' {
