@@ -51,6 +51,13 @@ export const COMMAND_RULES: readonly Rule[] = [
     places: BODY | OPAQUE | LINE,
     words: ['\x7felf\x01\x01', '\x7felf\x01\x02', '\x7felf\x02\x01', 'this program cannot be run in dos mode'],
   }),
+  transfer('sftp', { places: SHELL, words: ['subsystem sftp'], shape: /(?<=^)subsystem sftp/, protocols: ['ssh'] }),
+  order('ssh-forward', {
+    places: SHELL,
+    words: ['tcpip-forward ', 'direct-tcpip ', 'direct-streamlocal '],
+    shape: /(?<=^)(?:tcpip-forward|direct-tcpip|direct-streamlocal) \S/,
+    protocols: ['ssh'],
+  }),
   transfer('adb-push', { places: SHELL | LINE, words: ['sync:'], shape: /^/, protocols: ['adb'] }),
   transfer('adb-push', { places: OPAQUE, words: ['send'], shape: /SEND.{4}\//, protocols: ['adb'], exact: true }),
 

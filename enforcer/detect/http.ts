@@ -1,7 +1,7 @@
 /** Attacks on web applications by their syntax, whatever the product: injections, traversal, templates, serialised objects. Products are in products.ts. */
 import { ACT, AGENT, ANYWHERE, BODY, exploit, HEADER, HEADER_NAME, MAIL, NAME, OPAQUE, probe, type Rule, SERVICE, TARGET, transfer } from './rules.ts';
 
-const SECRET_FILES = String.raw`(?:etc\/(?:passwd|shadow|hosts|issue|group|sudoers)|proc\/(?:self|\d|version|cpuinfo)|windows\/(?:win\.ini|system32)|win(?:nt|dows)?[/\\]{1,2}(?:win\.ini|system32)|boot\.ini|web-inf|wp-config|web\.config|\.env|\.ssh\/|\.aws\/|root\/|bin\/(?:ba)?sh|cmd\.exe)`;
+const SECRET_FILES = String.raw`(?:etc\/(?:(?:master\.)?passwd|shadow|hosts|issue|group|sudoers)|proc\/(?:self|\d|version|cpuinfo)|windows\/(?:win\.ini|system32)|win(?:nt|dows)?[/\\]{1,2}(?:win\.ini|system32)|boot\.ini|web-inf|wp-config|web\.config|\.env|\.ssh\/|\.aws\/|root\/|bin\/(?:ba)?sh|cmd\.exe)`;
 
 export const INJECTION_RULES: readonly Rule[] = [
   exploit('log4shell', { places: ANYWHERE | HEADER_NAME, words: ['${jndi:'] }),
@@ -148,6 +148,13 @@ export const INJECTION_RULES: readonly Rule[] = [
     ],
     shape:
       /<script(?=[\s>/\\:])|javascript:\s{0,4}(?:alert|confirm|prompt|eval|document|window|fetch|import|top|self|this|\/\/|\/\*|%)|(?<=[\s"'/])on(?:error|load|mouseover|toggle|focus|click|start|pointer\w{2,8}|animation\w{3,9})\s{0,3}=\s{0,3}["'`]?\w{0,24}[\w.\s]{0,24}[(=`]|<svg[\s/]{0,4}[^>]{0,40}onload|srcdoc\s?=\s?["']?<|vbscript:\w|(?<=[=>(\s;"'])document\.cookie(?=$|[\s;)"'<])|(?<=[>;"'(=]\s{0,4})alert\((?:\d|document|['"`]|\w{0,12}\))/,
+  }),
+
+  exploit('xss', {
+    places: BODY,
+    words: ['<script', 'javascript:', 'onerror', 'onload', 'ontoggle', 'onfocus', 'onmouseover'],
+    shape:
+      /<script[^>]{0,80}>[^<]{0,40}(?:alert|prompt|confirm|document\.cookie)|javascript:\s{0,4}(?:alert|prompt|confirm|document\.)|(?<=[\s"'/])on(?:error|load|toggle|focus|mouseover)\s{0,3}=\s{0,3}\\?["'`]?\s{0,3}(?:alert|prompt|confirm|eval|fetch|import|document\.|window\.|top\[|this\[)/,
   }),
 
   // XML

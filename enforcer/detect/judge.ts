@@ -43,6 +43,8 @@ const matcher = createMatcher(RULES);
 
 const SHELLS: ReadonlySet<string> = new Set(['telnet', 'ssh', 'adb']);
 const WEB_PROTOCOLS: ReadonlySet<string> = new Set(['http', 'http-proxy', 'docker', 'kubernetes', 'elasticsearch']);
+/** What is carried in SSH that is no file put here by scp or sftp. */
+const SSH_MESSAGES: ReadonlySet<string> = new Set(['ssh', 'ssh-pty', 'ssh-env', 'stdin', 'unknown']);
 const NONE: readonly Finding[] = [];
 const BEFORE_QUOTE = 24;
 
@@ -100,7 +102,8 @@ function judgeOrder(found: Found, line: string, protocol: string): void {
     return;
   }
   lookTwice(found, line, SHELL, protocol, decodeShell);
-  if (line.trim() !== '') add(found, { rule: 'shell-command', reason: 'command', kind: 'command', quote: line.slice(0, LONGEST_QUOTE) });
+  if (line.trim() !== '' && !found.has('ssh-forward') && !found.has('sftp'))
+    add(found, { rule: 'shell-command', reason: 'command', kind: 'command', quote: line.slice(0, LONGEST_QUOTE) });
   add(found, randomToken(line));
 }
 
@@ -120,7 +123,11 @@ function judgeRequest(found: Found, { method, target, headers }: Extract<Observa
 
 function judgePayload(found: Found, { name, content, bytes }: Extract<Observation, { kind: 'payload' }>, protocol: string, transport: 'tcp' | 'udp'): void {
   if (name === 'mail') lookTwice(found, content, MAIL, protocol, decodeHeader);
-  else if (name === 'body' && WEB_PROTOCOLS.has(protocol)) {
+  else if (protocol === 'ssh' && name === 'stdin') lookTwice(found, content, SHELL, protocol, decodeShell);
+  else if (protocol === 'ssh' && !SSH_MESSAGES.has(name)) {
+    lookTwice(found, content, OPAQUE, protocol, decodeBody);
+    add(found, { rule: 'ssh-file', reason: 'tool-transfer', kind: 'command', quote: name.slice(0, LONGEST_QUOTE) });
+  } else if (name === 'body' && WEB_PROTOCOLS.has(protocol)) {
     lookTwice(found, content, BODY, protocol, decodeBody);
     add(found, randomBody(content, bytes));
   } else {

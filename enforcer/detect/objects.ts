@@ -3,6 +3,7 @@ import { BODY, exploit, HEADER, OPAQUE, type Rule, SERVICE, TARGET, WEB } from '
 
 export const OBJECT_RULES: readonly Rule[] = [
   // PHP
+  exploit('php-code', { places: TARGET, words: ['<?php'] }),
   exploit('php-code', {
     places: TARGET | BODY | HEADER,
     words: ['<?php', '<?=', '<? '],
@@ -44,6 +45,19 @@ export const OBJECT_RULES: readonly Rule[] = [
   // Serialised objects
   exploit('java-object', { places: WEB | SERVICE, words: ['ro0ab'], shape: /rO0AB[A-Za-z0-9+/%_=-]{4}/, exact: true }),
   exploit('java-object', { places: BODY | OPAQUE | HEADER, words: ['\xac\xed\x00\x05', 'aced0005'], shape: /\xac\xed.{2}[p-~]|aced0005[72]/ }),
+  exploit('java-object', {
+    places: WEB | SERVICE,
+    words: [
+      'org.apache.commons.collections',
+      'invokertransformer',
+      'instantiatetransformer',
+      'chainedtransformer',
+      'com.sun.org.apache.xalan.internal.xsltc.trax.templatesimpl',
+    ],
+    shape:
+      /(?<!at )org\.apache\.commons\.collections4?\.(?:functors|keyvalue|map\.lazymap)|(?:invoker|instantiate|chained)transformer|com\.sun\.org\.apache\.xalan/,
+  }),
+  exploit('node-object', { places: WEB, words: ['_$$nd_func$$_'] }),
   exploit('php-object', {
     places: TARGET | HEADER | BODY,
     words: ['o:1', 'o:2', 'o:3', 'o:4', 'o:5', 'o:6', 'o:7', 'o:8', 'o:9', 'o:+'],
