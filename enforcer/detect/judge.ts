@@ -44,7 +44,7 @@ const matcher = createMatcher(RULES);
 const SHELLS: ReadonlySet<string> = new Set(['telnet', 'ssh', 'adb']);
 const WEB_PROTOCOLS: ReadonlySet<string> = new Set(['http', 'http-proxy', 'docker', 'kubernetes', 'elasticsearch']);
 /** What is carried in SSH that is no file put here by scp or sftp. */
-const SSH_MESSAGES: ReadonlySet<string> = new Set(['ssh', 'ssh-pty', 'ssh-env', 'stdin', 'unknown']);
+const SSH_MESSAGES: ReadonlySet<string> = new Set(['ssh', 'ssh-pty', 'ssh-env', 'stdin', 'unknown', 'unread']);
 const NONE: readonly Finding[] = [];
 const BEFORE_QUOTE = 24;
 

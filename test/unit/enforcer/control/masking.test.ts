@@ -108,7 +108,7 @@ property.prop([fc.array(letters, { minLength: 1, maxLength: 12 }), fc.string({ u
         if (text.endsWith(word.slice(0, length))) for (let nth = 1; nth <= length; nth++) covered.add(text.length - nth);
     const found = places.flatMap(({ from, to }) => Array.from({ length: to - from }, (_, nth) => from + nth));
     expect(found).toEqual([...covered].sort((one, other) => one - other));
-    for (const { from, to, value } of places) expect(value.startsWith(text.slice(from, to)) || text.slice(from, to).includes(value)).toBe(true);
+    for (const { from, to, value } of places) expect(text.slice(from, to)).toContain(value.slice(0, 4));
   },
 );
 

@@ -117,3 +117,8 @@ describe('a shell', () => {
     expect(rulesOf({ kind: 'command', line: 'exec:id' }, at('adb', 5555))).toEqual(['shell-command']);
   });
 });
+
+test('what the SSH trap could not read, as no message of it was whole, is no file that was brought along', () => {
+  expect(rulesOf(payloadOf('unread', 'root'), at('ssh', 22))).toEqual([]);
+  expect(rulesOf(payloadOf('/tmp/x', 'root'), at('ssh', 22))).toEqual(['ssh-file']);
+});
