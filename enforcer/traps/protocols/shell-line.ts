@@ -71,11 +71,13 @@ function withoutRedirections(program: string): { readonly text: string; readonly
     .replace(/\s*2>>?\s*\S+/g, '')
     .replace(/\s*<\s*\S+/g, '');
   const silent = output.test(text);
+  const hidesErrors = /\s(?:2>>?|&>>?)\s*[^&\s]/.test(` ${program}`);
   return {
     text: text
       .replace(/\s*(?:1|&)?>>?\s*\S+/g, '')
       .trim()
       .replace(/\s+/g, ' '),
     silent,
+    hidesErrors,
   };
 }
