@@ -66,12 +66,13 @@ export function statementsOf(line: string): readonly Statement[] {
 /** What is written to a file, or from one, is none of the arguments. A `>` in quotes would be: scripts do not print such. */
 function withoutRedirections(program: string): { readonly text: string; readonly silent: boolean; readonly hidesErrors: boolean } {
   const output = /(?:^|\s)(?:1|&)?>>?\s*(?!&)\S+/;
-  const text = program
+  const spaced = program.replace(/\s+/g, ' '); // first, or the expressions below would try each of a thousand spaces
+  const text = spaced
     .replace(/\s*[012]?>&[012-]/g, '')
     .replace(/\s*2>>?\s*\S+/g, '')
     .replace(/\s*<\s*\S+/g, '');
   const silent = output.test(text);
-  const hidesErrors = /\s(?:2>>?|&>>?)\s*[^&\s]/.test(` ${program}`);
+  const hidesErrors = /\s(?:2>>?|&>>?)\s*[^&\s]/.test(` ${spaced}`);
   return {
     text: text
       .replace(/\s*(?:1|&)?>>?\s*\S+/g, '')
