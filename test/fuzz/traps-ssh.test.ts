@@ -15,7 +15,7 @@ import { contextOf, LIMITS } from '#test/support/trap-talk.ts';
 
 const nightly = process.env.HONEYMESH_NIGHTLY === '1';
 const SEED = Number(process.env.HONEYMESH_SEED ?? 20_240_601);
-const CLIENTS = nightly ? 100_000 : 600; // each costs ssh2's objects, some a key exchange
+const CLIENTS = nightly ? 250_000 : 600; // of up to five inputs; each costs ssh2's objects, some a key exchange
 const MESSAGES = nightly ? 1_000_000 : 20_000;
 const persona = sshPersona('9.2');
 const NAME = Buffer.from('SSH-2.0-OpenSSH_9.2p1\r\n');

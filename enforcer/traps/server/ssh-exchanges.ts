@@ -29,14 +29,14 @@ export interface ExchangeEnd {
 const CURVE_KEY_BYTES = 32;
 
 /** Makes the hybrid of ssh2's exchange on curve25519: sntrup761x25519-sha512@openssh.com (draft-josefsson-ntruprime-ssh). */
-export function makeHybrid(exchange: Exchange): void {
+export function makeHybrid(exchange: Exchange, draw: (bytes: number) => Uint8Array = randomBytes): void {
   const curve = { publicKey: exchange.getPublicKey.bind(exchange), secret: exchange.computeSecret.bind(exchange) };
   let ciphertext: Buffer | undefined;
   exchange.hashName = 'sha512';
   exchange.convertPublicKey = key => key;
   exchange.computeSecret = other => {
     if (other.length !== PUBLIC_KEY_BYTES + CURVE_KEY_BYTES) return new Error('a public key of the wrong length');
-    const kem = encapsulate(other.subarray(0, PUBLIC_KEY_BYTES), randomBytes(RANDOM_BYTES));
+    const kem = encapsulate(other.subarray(0, PUBLIC_KEY_BYTES), draw(RANDOM_BYTES));
     const shared = curve.secret(other.subarray(PUBLIC_KEY_BYTES));
     if (shared instanceof Error) return shared;
     ciphertext = kem.ciphertext;

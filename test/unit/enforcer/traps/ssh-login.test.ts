@@ -67,6 +67,12 @@ describe('a password', () => {
   });
 });
 
+test('to ask for the methods is no failure once, and then it is', () => {
+  const login = loginOf();
+  for (let asked = 1; asked <= 6; asked++) expect(failure(login.request(request('root', 'none')))).toBeDefined();
+  expect(login.request(request('root', 'none')).refused).toBe('Too many authentication failures');
+});
+
 describe('a public key', () => {
   test.each(['publickey', 'publickey-hostbound-v00@openssh.com'])('by %s is written down by its fingerprint', method => {
     const step = loginOf().request(publicKey('root', method));

@@ -135,6 +135,7 @@ describe('what comes before the keys', () => {
     const outcome = receive(machine, bytes);
     expect(outcome.close).toBe(true);
     expect(kinds(outcome)).toContain('malformed');
+    expect(outcome.send).toBeUndefined(); // sshd says nothing to that
     expect(receive(machine, bytes)).toMatchObject({ close: true, observations: [] });
   });
 
@@ -185,6 +186,30 @@ describe('a busy trap', () => {
     receive(machine, 'SSH-2.0-x\r\n');
     receive(machine, KEXINIT);
     expect(kinds(machine.expire(10 + LIMITS.patienceMs))).toEqual(['payload', 'deadline']);
+  });
+
+  test('lets who begins wait while there is no time, and who has begun before the costly part', () => {
+    const admission = { share: 0.001, burstMs: 0.001, clients: 10 }; // any work is too much for the next seconds
+    const create = trap({ admission });
+    const first = greeted(create);
+    const second = greeted(create);
+    expect(receive(first, 'SSH-2.0-x\r\n').send).toBeDefined();
+    expect(receive(second, 'SSH-2.0-x\r\n')).toMatchObject({ close: false, wakeAtMs: 50 });
+    expect(second.expire(50).send).toBeUndefined();
+    receive(first, KEXINIT);
+    const key = packet(bytesOf(30, sshString(new Uint8Array(1190).fill(9))));
+    expect(receive(first, key)).toMatchObject({ close: false, wakeAtMs: 50, observations: [] });
+    expect(first.expire(50)).toMatchObject({ close: false, wakeAtMs: 90 });
+    expect(first.expire(2_900_000)).toMatchObject({ close: true });
+  });
+
+  test('goes on once there is time', () => {
+    const create = trap({ admission: { share: 1, burstMs: 0.001, clients: 10 } });
+    const machine = greeted(create);
+    receive(machine, 'SSH-2.0-x\r\n');
+    receive(machine, KEXINIT, 20);
+    expect(receive(machine, packet(bytesOf(30, sshString(new Uint8Array(1190).fill(9)))), 20).send).toBeUndefined();
+    expect(machine.expire(2_000).send?.[5]).toBe(31); // SSH_MSG_KEX_ECDH_REPLY
   });
 
   test('has time for an exchange only within its share', () => {
