@@ -1,4 +1,5 @@
 /** The traps on real connections: bounds as peers meet them, and the first exchange of many protocols. */
+import { spawnSync } from 'node:child_process';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { unixMs } from '@honeymesh/intel/time';
@@ -67,6 +68,29 @@ describe('bounds', () => {
     socket.write('QUIT\r\n');
     await hears(socket, /221 .*\r\n$/);
     expect(await ending(socket)).toBe('ECONNRESET');
+  });
+
+  test('what was said right before a reset is heard all the same', async () => {
+    const { connect, of } = start(22, { sessionsPerSource: 100 });
+    for (let times = 0; times < 50; times++) {
+      const socket = connect();
+      socket.once('connect', () => socket.write('root\n', () => socket.resetAndDestroy()));
+    }
+    await eventually('all were told', () => of('ended').length === 50);
+    expect(of('ended').map(({ receipt }) => receipt.receivedBytes)).toEqual(Array(50).fill(5));
+  });
+
+  test('also where the connection came and went while the traps were busy', async () => {
+    const { port, of } = start(22);
+    const script = `
+import socket, struct
+s = socket.create_connection(('127.0.0.1', ${port}))
+s.sendall(b'root\\n')
+s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack('ii', 1, 0))
+s.close()`;
+    expect(spawnSync('python3', ['-c', script]).status).toBe(0); // holds up this process, and the traps in it
+    await eventually('it was told', () => of('ended').length === 1);
+    expect(of('ended')[0]?.receipt).toMatchObject({ receivedBytes: 5 });
   });
 
   test('a byte just before each deadline does not prolong the session', async () => {

@@ -32,10 +32,9 @@ Connections::Written Connections::write(uint64_t id, Bytes bytes)
 	size_t sent = 0;
 	if (connection.unsent == nullptr) {
 		ssize_t taken = send(connection.fd, bytes.data, bytes.length, MSG_NOSIGNAL | MSG_DONTWAIT);
-		if (taken < 0 && !is_passing(errno)) {
-			drop(found);
-			return WRITE_LOST;
-		}
+		/* The peer has reset it. What it said before that waits to be read: the end is told after it. */
+		if (taken < 0 && !is_passing(errno))
+			return WRITE_GONE;
 		sent = taken < 0 ? 0 : taken;
 		if (sent == bytes.length)
 			return WRITE_SENT;

@@ -35,7 +35,7 @@ export interface TrapSockets {
   /** Listens on inherited descriptors. */
   start(fds: readonly number[], events: SocketEvents): void;
   /** Takes a copy. `waiting`: the peer reads slowly, and what does not fit the kernel's buffer is kept until it does, up to LARGEST_UNSENT; beyond that the
-   * connection is reset. `gone`: there is no such connection any more. */
+   * connection is reset. `gone`: nobody is there to take it; what the peer said before it left is told yet. */
   write(id: SocketId, bytes: Uint8Array): 'sent' | 'waiting' | 'gone';
   /** Ends it by RST, which leaves no TIME-WAIT on a port that is not ours; `lingerMs`: first what waits goes out, for so long at the most. */
   close(id: SocketId, lingerMs: number): void;
