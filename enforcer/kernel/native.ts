@@ -166,7 +166,6 @@ export interface Addon {
   trapListener(ipv6: boolean, port: number, mark: number, backlog: number): { readonly fd: number; readonly port: number } | number;
   trapDatagrams(ipv6: boolean, port: number, mark: number, receiveBuffer: number): { readonly fd: number; readonly port: number } | number;
   putSocket(mapFd: number, key: number, socketFd: number): number;
-  peerAddress(socketFd: number): Uint8Array | number;
   startConnections(fds: readonly number[], buffer: Uint8Array, largestUnsent: number, onBatch: (bytes: number) => void): NativeConnections | number;
   startDatagrams(fds: readonly number[], buffer: Uint8Array, onBatch: (count: number) => void): NativeDatagrams | number;
   netnsCookie(): bigint | number;

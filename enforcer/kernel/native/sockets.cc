@@ -9,7 +9,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cstring>
 
 namespace honeymesh {
 namespace {
@@ -120,36 +119,6 @@ Napi::Value put_socket(Call info)
 	return number(info.Env(), result_of(bpf_map_update_elem(int_at(info, 0), &key, &value, BPF_ANY)));
 }
 
-/* (fd) -> the peer's address as 16 bytes (IPv4 mapped), also of a connection that was reset before we looked: getpeername says ENOTCONN then,
- * SO_PEERNAME does not. Or -errno. */
-Napi::Value peer_address(Call info)
-{
-	Napi::Env env = info.Env();
-	union {
-		struct sockaddr any;
-		struct sockaddr_in v4;
-		struct sockaddr_in6 v6;
-	} peer = {};
-	/* It refuses more room than the address takes. */
-	for (socklen_t length : { sizeof(peer.v6), sizeof(peer.v4) }) {
-		if (getsockopt(int_at(info, 0), SOL_SOCKET, SO_PEERNAME, &peer, &length) == 0)
-			break;
-		if (errno != EINVAL || length == sizeof(peer.v4))
-			return number(env, -errno);
-	}
-	if (peer.any.sa_family != AF_INET && peer.any.sa_family != AF_INET6)
-		return number(env, -EAFNOSUPPORT);
-	auto bytes = Napi::Uint8Array::New(env, 16);
-	if (peer.any.sa_family == AF_INET6) {
-		memcpy(bytes.Data(), &peer.v6.sin6_addr, 16);
-	} else {
-		memset(bytes.Data(), 0, 10);
-		memset(bytes.Data() + 10, 0xff, 2);
-		memcpy(bytes.Data() + 12, &peer.v4.sin_addr, 4);
-	}
-	return bytes;
-}
-
 /* () -> cookie of the caller's network namespace as a BigInt, or -errno */
 Napi::Value netns_cookie(Call info)
 {
@@ -191,7 +160,6 @@ void export_sockets(Napi::Env env, Napi::Object exports)
 	add(env, exports, "trapListener", trap_listener);
 	add(env, exports, "trapDatagrams", trap_datagrams);
 	add(env, exports, "putSocket", put_socket);
-	add(env, exports, "peerAddress", peer_address);
 	add(env, exports, "netnsCookie", netns_cookie);
 	add(env, exports, "raiseFileLimit", raise_file_limit);
 }
