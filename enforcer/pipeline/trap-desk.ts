@@ -32,8 +32,11 @@ export interface TrapDeskDeps {
 }
 
 export interface TrapDesk {
-  /** One message of the trap process. What it bans is enforced when this returns. `lost`: observations that did not fit into the channel. */
-  take(observations: readonly TrapObservation[], lost: number): void;
+  /**
+   * One message of the trap process. What it bans is enforced when this returns. `lost`: observations that did not fit into the channel. `onRecorded`: the
+   * rows of its sessions are in the log, or the disk refused them.
+   */
+  take(observations: readonly TrapObservation[], lost: number, onRecorded?: () => void): void;
   /** The trap process does not run: it is started again after so long. */
   down(why: string, againInMs: number): void;
   /** It listens. */
@@ -72,7 +75,7 @@ export function createTrapDesk({ mode, patience, sessions }: TrapDeskOptions, { 
   }
 
   return {
-    take(observations, lost) {
+    take(observations, lost, onRecorded = () => {}) {
       const at = now();
       const sightings: Sighting[] = [];
       const rows: NewEvent[] = [];
@@ -94,7 +97,7 @@ export function createTrapDesk({ mode, patience, sessions }: TrapDeskOptions, { 
         }
       }
       if (sightings.length > 0) pipeline.sightAll(sightings, isToldByItself);
-      if (rows.length > 0) void pipeline.record(rows);
+      if (rows.length > 0) void pipeline.record(rows).then(onRecorded, onRecorded);
       const over = patience === 'instant' ? [] : heardEnough(observations, at);
       if (over.length > 0) pipeline.complete(over);
       if (lost === 0) return;

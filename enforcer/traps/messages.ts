@@ -106,7 +106,9 @@ export interface TrapLimits {
 export type ToTrap =
   | { readonly kind: 'start'; readonly options: TrapOptions }
   /** Ends the sessions of sources that are banned now. */
-  | { readonly kind: 'close'; readonly targets: readonly Prefix[] };
+  | { readonly kind: 'close'; readonly targets: readonly Prefix[] }
+  /** The rows of so many sessions that ended are in the log: as many more may come. */
+  | { readonly kind: 'recorded'; readonly sessions: number };
 
 const LONGEST_WHY = 200;
 

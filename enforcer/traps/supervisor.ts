@@ -23,8 +23,11 @@ export interface TrapSupervisorOptions {
 }
 
 export interface TrapSupervisorDeps {
-  /** At most LARGEST_BATCH of them, in the turn of the loop in which they came. `lost`: not reported, the channel was full. */
-  readonly onObservations: (observations: readonly TrapObservation[], lost: number) => void;
+  /**
+   * At most LARGEST_BATCH of them, in the turn of the loop in which they came. `lost`: not reported, the channel was full. `onRecorded` is to be called when
+   * the rows of the sessions that ended are in the log, or given up: until then the trap process sends few more.
+   */
+  readonly onObservations: (observations: readonly TrapObservation[], lost: number, onRecorded: () => void) => void;
   /** The trap process does not run: the decoy ports are closed ports until it does again. */
   readonly onDown: (why: string, againInMs: number) => void;
   /** It listens (again). */
@@ -86,6 +89,7 @@ export function createTrapSupervisor(options: TrapSupervisorOptions, deps: TrapS
   let running = false;
   let stopping = false;
   let toClose: Prefix[] = [];
+  let toAcknowledge = 0;
 
   /** One message for all that were banned in this turn of the loop. */
   function closeAll(): void {
@@ -94,7 +98,24 @@ export function createTrapSupervisor(options: TrapSupervisorOptions, deps: TrapS
     if (child !== undefined && running) tell(child, { kind: 'close', targets });
   }
 
+  function observed(from: ChildProcess, observations: readonly TrapObservation[], lost: number): void {
+    const rows = observations.reduce((sum, { kind }) => (kind === 'ended' ? sum + 1 : sum), 0);
+    deps.onObservations(observations, lost, () => {
+      if (from !== child || rows === 0) return;
+      // One message for all that were committed together.
+      if (toAcknowledge === 0) setImmediate(acknowledge);
+      toAcknowledge += rows;
+    });
+  }
+
+  function acknowledge(): void {
+    const rows = toAcknowledge;
+    toAcknowledge = 0;
+    if (child !== undefined && rows > 0) tell(child, { kind: 'recorded', sessions: rows });
+  }
+
   function begin(): void {
+    toAcknowledge = 0;
     const started = performance.now();
     const born = launch(options);
     let heardMs = started;
@@ -147,7 +168,7 @@ export function createTrapSupervisor(options: TrapSupervisorOptions, deps: TrapS
           break;
         case 'observations':
           sessions = said.value.sessions;
-          if (said.value.observations.length > 0 || said.value.lost > 0) deps.onObservations(said.value.observations, said.value.lost);
+          if (said.value.observations.length > 0 || said.value.lost > 0) observed(born, said.value.observations, said.value.lost);
       }
     });
     tell(born, { kind: 'start', options: trapOptions(options) });

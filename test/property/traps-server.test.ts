@@ -58,6 +58,7 @@ test.prop([fc.array(anyStep, { maxLength: 80, size: 'max' })], { numRuns: 150 })
       random: createRandomness(),
       observe: observation => void seen.push(observation),
       settled: () => {},
+      pressed: () => false,
       fault: error => void faults.push(error),
     },
   );

@@ -47,6 +47,7 @@ export function startLiveTrap(plays: number, identity: TrapIdentity, limits: Par
       random: createRandomness(),
       observe: observation => void seen.push(observation),
       settled: () => {},
+      pressed: () => false,
       fault: error => void faults.push(error),
     },
   );

@@ -14,6 +14,8 @@ export interface TrapServer {
   /** Accepts on inherited descriptors that listen already. */
   start(fds: readonly number[]): void;
   sessions(): number;
+  /** What was observed has been told: those who waited may begin. */
+  relieved(): void;
   /** Ends the sessions of sources inside `targets`, which are banned now. */
   closeSources(targets: readonly Prefix[]): void;
   stop(): void;
@@ -34,11 +36,14 @@ export interface TrapServerDeps {
   readonly observe: (observation: TrapObservation) => void;
   /** A batch of events is over: what was observed in it can leave. */
   readonly settled: () => void;
+  /** More is observed than can be told: those who come now wait for their greeting. */
+  readonly pressed: () => boolean;
   readonly fault: (error: unknown) => void;
 }
 
 /** What all sessions together may keep of what they were sent and of what waits to be read: partial messages, transcripts, answers. */
 const MOST_KEPT_BYTES = 64 * 1024 * 1024;
+const MOST_ADMITTED = 64;
 /** Sessions that come to their end together are seen to in parts: new ones must not wait for all of them. */
 const MOST_DUE = 256;
 
@@ -53,6 +58,8 @@ export function createTrapServer({ limits, persona }: TrapServerOptions, deps: T
   };
   const sessions = new Map<SocketId, Session>();
   const bySource = createSessionsBySource<Session>();
+  /** Accepted and told, not greeted. */
+  const waitingRoom = new Set<Session>();
   const startedMs = performance.now();
   // Whole milliseconds since the start: V8 keeps such numbers without an object each.
   const nowMs = (): number => Math.floor(performance.now() - startedMs);
@@ -69,6 +76,7 @@ export function createTrapServer({ limits, persona }: TrapServerOptions, deps: T
     observe,
     left(session) {
       sessions.delete(session.id);
+      waitingRoom.delete(session);
       bySource.remove(session);
       return bySource.count(session.source);
     },
@@ -81,12 +89,24 @@ export function createTrapServer({ limits, persona }: TrapServerOptions, deps: T
   };
 
   function turn(): void {
+    if (waitingRoom.size > 0) admit();
     const finished = deadlines.turn(nowMs(), MOST_DUE);
     settled();
     if (!finished) setImmediate(turn);
     if (sessions.size > 0) return;
     clearInterval(turning);
     turning = undefined;
+  }
+
+  /** Greets who waited longest, some at a time. */
+  function admit(): void {
+    let admitted = 0;
+    for (const session of waitingRoom) {
+      if (admitted++ === MOST_ADMITTED || deps.pressed()) return;
+      waitingRoom.delete(session);
+      sockets.resume(session.id);
+      session.open(nowMs());
+    }
   }
 
   function accepted(socket: Accepted): void {
@@ -114,7 +134,10 @@ export function createTrapServer({ limits, persona }: TrapServerOptions, deps: T
       deadlines.turn(nowMs(), 1);
       turning = setInterval(turn, SLOT_MS);
     }
-    session.open();
+    if (waitingRoom.size > 0 || deps.pressed()) {
+      sockets.pause(id);
+      waitingRoom.add(session);
+    } else session.open(nowMs());
     observe({ kind: 'touch', at, source, port, count: 1, refused: 0 }); // after the greeting: the ban that follows would drop it on its way out
   }
 
@@ -130,6 +153,11 @@ export function createTrapServer({ limits, persona }: TrapServerOptions, deps: T
       });
     },
     sessions: () => sessions.size,
+    relieved() {
+      if (waitingRoom.size === 0) return;
+      admit();
+      settled();
+    },
     closeSources(targets) {
       for (const target of targets) for (const session of bySource.inside(target)) session.end('banned', 0);
       settled();

@@ -53,7 +53,7 @@ export class Session implements Timed {
   readonly port: number;
   readonly #house: House;
   readonly #machine: TrapMachine;
-  readonly #openedMs: number;
+  #openedMs: number; // when it was greeted; accept() before that
   #received = 0;
   #sent = 0;
   #kept = 0;
@@ -77,8 +77,9 @@ export class Session implements Timed {
   }
 
   /** Greets. */
-  open(): void {
-    this.#ask('open', NOTHING, this.#openedMs);
+  open(nowMs: number): void {
+    this.#openedMs = nowMs;
+    this.#ask('open', NOTHING, nowMs);
   }
 
   /** `bytes` came from the peer; valid during the call only. */

@@ -35,6 +35,7 @@ export function runTrapProcess(replaced: Partial<TrapProcessParts> = {}): void {
   let server: TrapServer | undefined;
   let udp: UdpServer | undefined;
   let flush = (): void => {};
+  let recorded = (_sessions: number): void => {};
   let faulted = false;
 
   function say(message: TrapMessage, done: () => void = () => {}): void {
@@ -60,9 +61,13 @@ export function runTrapProcess(replaced: Partial<TrapProcessParts> = {}): void {
       sessions: () => server?.sessions() ?? 0,
     });
     flush = observations.flush;
+    recorded = sessions => {
+      observations.recorded(sessions);
+      server?.relieved();
+    };
     const random = createRandomness();
     const { judge } = parts;
-    const { add: observe, settled } = observations;
+    const { add: observe, settled, pressed } = observations;
     server = createTrapServer(
       { limits, persona },
       {
@@ -73,6 +78,7 @@ export function runTrapProcess(replaced: Partial<TrapProcessParts> = {}): void {
         random,
         observe,
         settled,
+        pressed,
         fault,
       },
     );
@@ -114,7 +120,8 @@ export function runTrapProcess(replaced: Partial<TrapProcessParts> = {}): void {
   process.on('message', (message: ToTrap) => {
     try {
       if (message.kind === 'start') start(message.options);
-      else server?.closeSources(message.targets);
+      else if (message.kind === 'close') server?.closeSources(message.targets);
+      else recorded(message.sessions);
     } catch (error) {
       giveUp(error);
     }

@@ -18,7 +18,7 @@ export interface LoadRound {
 /** 256 sources of the allow-list. */
 export const calmTalk: Talk = { sources: { base: ALLOWED.base, count: 256 }, say: MIX, connections: 20_000, atOnce: 64, patienceMs: 5_000 };
 
-const LOOK_MS = 20;
+const LOOK_MS = 25;
 const QUIET_MS = 1_500;
 const GIVE_UP_MS = 30_000;
 

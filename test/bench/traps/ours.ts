@@ -66,7 +66,7 @@ export async function startOurs({ config, env = {} }: OursOptions): Promise<Ours
       control: asked,
       clients: wire.clients,
       pids: () => Object.fromEntries(treeOf(running.pid).map(pid => [roleOf(pid), pid])),
-      logSize: async () => (await asked.status()).store.events,
+      logSize: async () => (await asked.listEvents({ limit: 1 }))[0]?.id ?? 0, // status would count all bans
       logged: async () => (await logRead()).connections,
       logRead,
       verified: async () => (await enforcer.honeymesh(['events', 'verify'], { mayFail: true, timeoutMs: 120_000 })).code === 0,

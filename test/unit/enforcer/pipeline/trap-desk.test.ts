@@ -23,6 +23,16 @@ function rigWithDesk({ patience = 'listen', mode = 'enforce', longestMs = 60_000
   return { ...rig, desk, rows, confined };
 }
 
+test('who reported sessions hears that their rows are in the log, not before they are', async () => {
+  const rig = rigWithDesk();
+  const rowsThen: number[] = [];
+  rig.desk.take([trapEnded(SOURCE, rig.now()), trapEnded(SOURCE, rig.now())], 0, () => void rowsThen.push(rig.store.events.length));
+  expect(rowsThen).toEqual([]);
+  await rig.pipeline.settled();
+  await Promise.resolve();
+  expect(rowsThen).toEqual([2]);
+});
+
 describe('a source that touches a trap, where traps listen', () => {
   test('is confined in the kernel before the call returns, and its sessions stay open', async () => {
     const rig = rigWithDesk();

@@ -145,6 +145,7 @@ test('while the daemon does not read, what waits is bounded and what is lost is 
   expect(sent.length).toBeLessThanOrEqual(8);
   for (let turns = 0; turns < 500; turns++) {
     arrive();
+    queue.recorded(512);
     pass(3);
   }
   queue.add(touchOf('192.0.2.9'));
@@ -153,6 +154,52 @@ test('while the daemon does not read, what waits is bounded and what is lost is 
   expect(told).toBe(2 * sources + 1);
   expect(sent.every(message => message.observations.length <= LARGEST_BATCH)).toBe(true);
   expect(sent.reduce((sum, message) => sum + message.lost, 0)).toBeGreaterThan(0);
+});
+
+test('rows leave no faster than the log takes them; touches do not wait for that', () => {
+  const { queue, sent, pass, arrive } = rig();
+  const rows = (): number => sent.flatMap(({ observations }) => observations).filter(({ kind }) => kind === 'ended').length;
+  const later = (): void => {
+    for (let turns = 0; turns < 20; turns++) {
+      arrive();
+      pass(10);
+    }
+  };
+  for (let at = 0; at < 5_000; at++) queue.add(endedOf('192.0.2.1'));
+  queue.settled();
+  later();
+  expect(rows()).toBe(2_048);
+  const before = sent.length;
+  queue.add(touchOf('192.0.2.2'));
+  expect(sent.slice(before)).toMatchObject([{ observations: [{ kind: 'touch' }] }]);
+  queue.recorded(100);
+  later();
+  expect(rows()).toBe(2_148);
+  for (let turns = 0; turns < 4; turns++) {
+    queue.recorded(2_048);
+    later();
+  }
+  expect(rows()).toBe(5_000);
+  expect(sent.every(message => message.lost === 0)).toBe(true);
+});
+
+test('says that it is pressed from 1,024 rows that wait until there are fewer than 256', () => {
+  const { queue, pass, arrive } = rig();
+  for (let at = 0; at < 2_048 + 1_023; at++) queue.add(endedOf('192.0.2.1'));
+  queue.settled();
+  const recorded = (rows: number): boolean => {
+    queue.recorded(rows);
+    for (let turns = 0; turns < 20; turns++) {
+      arrive();
+      pass(10);
+    }
+    return queue.pressed();
+  };
+  expect(recorded(0)).toBe(false);
+  queue.add(endedOf('192.0.2.1'));
+  expect(queue.pressed()).toBe(true);
+  expect(recorded(768)).toBe(true);
+  expect(recorded(1)).toBe(false);
 });
 
 test('when the process ends all that waits leaves, the channel full or not', () => {

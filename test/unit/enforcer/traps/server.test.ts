@@ -55,6 +55,7 @@ function rig(limits: Partial<TrapLimits> = {}, createTrap: ProtocolFactory = cre
         rowsOfBatch.push(rows);
         rows = 0;
       },
+      pressed: () => false,
       fault: error => void faults.push(error),
     },
   );

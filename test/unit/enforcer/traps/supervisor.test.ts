@@ -4,7 +4,7 @@ import type { Prefix } from '@honeymesh/intel/address';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import type { ToTrap, TrapObservation } from '#enforcer/traps/messages.ts';
 import { createTrapSupervisor } from '#enforcer/traps/supervisor.ts';
-import { touchOf } from '#test/support/trap-receipts.ts';
+import { endedOf, touchOf } from '#test/support/trap-receipts.ts';
 
 class FakeTrap extends EventEmitter {
   readonly told: ToTrap[] = [];
@@ -28,6 +28,7 @@ const PORTS = { tcp: [22, 3306], udp: [161] };
 const IDENTITY = { seed: 'AAAA', tlsKey: 'key', tlsCertificate: 'certificate', sshHostKeys: [] };
 
 function rig() {
+  const recorded: (() => void)[] = [];
   const born: FakeTrap[] = [];
   const downs: [string, number][] = [];
   const seen: (readonly TrapObservation[])[] = [];
@@ -42,7 +43,10 @@ function rig() {
       entry: 'entry.ts',
     },
     {
-      onObservations: observations => void seen.push(observations),
+      onObservations(observations, _lost, onRecorded) {
+        seen.push(observations);
+        recorded.push(onRecorded);
+      },
       onDown: (why, againInMs) => void downs.push([why, againInMs]),
       onUp: () => void ups++,
       onFault: why => void faults.push(why),
@@ -53,7 +57,7 @@ function rig() {
       },
     },
   );
-  return { supervisor, born, downs, seen, faults, ups: () => ups };
+  return { supervisor, born, downs, seen, faults, recorded, ups: () => ups };
 }
 
 const TOUCH = touchOf('192.0.2.1');
@@ -183,4 +187,30 @@ test('once stopped it is not started again', async () => {
   expect(born).toHaveLength(1);
   expect(born[0]?.signals).toEqual(['SIGTERM']);
   expect(downs).toEqual([]);
+});
+
+test('the trap process is told how many rows are in the log, once for those that came there together', async () => {
+  const { supervisor, born, recorded } = rig();
+  supervisor.start();
+  const [trap] = born;
+  const says = (observations: readonly TrapObservation[]): unknown => trap?.emit('message', { kind: 'observations', observations, sessions: 1, lost: 0 });
+  says([TOUCH, endedOf('192.0.2.1')]);
+  says([endedOf('192.0.2.1'), endedOf('192.0.2.2')]);
+  says([TOUCH]);
+  await vi.advanceTimersByTimeAsync(10);
+  expect(trap?.told).toHaveLength(1);
+  for (const done of recorded) done();
+  await vi.advanceTimersByTimeAsync(1);
+  expect(trap?.told.slice(1)).toEqual([{ kind: 'recorded', sessions: 3 }]);
+});
+
+test('a trap process is not told of the rows of the one before', async () => {
+  const { supervisor, born, recorded } = rig();
+  supervisor.start();
+  born[0]?.emit('message', { kind: 'observations', observations: [endedOf('192.0.2.1')], sessions: 1, lost: 0 });
+  born[0]?.emit('exit', 1, null);
+  await vi.advanceTimersByTimeAsync(300);
+  recorded[0]?.();
+  await vi.advanceTimersByTimeAsync(1);
+  expect(born.map(({ told }) => told.map(({ kind }) => kind))).toEqual([['start'], ['start']]);
 });
