@@ -58,7 +58,8 @@ const QUIET = ['-F', 'none', '-o', 'StrictHostKeyChecking=no', '-o', 'UserKnownH
 
 function ssh({ port, persona }: SshServer, args: readonly string[], { guess = persona.weakLogin.secret, input = '' } = {}): Promise<Ran> {
   const env = { SSH_ASKPASS: join(folder, 'askpass'), SSH_ASKPASS_REQUIRE: 'force', DISPLAY: 'none', GUESS: guess };
-  return run('ssh', [...QUIET, '-p', String(port), ...args.slice(0, -1), 'root@127.0.0.1', ...args.slice(-1)], { input, env });
+  // ssh keeps the first of what is said twice.
+  return run('ssh', ['-p', String(port), ...args.slice(0, -1), ...QUIET, 'root@127.0.0.1', ...args.slice(-1)], { input, env });
 }
 
 describe('ssh of OpenSSH', () => {
@@ -98,6 +99,19 @@ describe('ssh of OpenSSH', () => {
     expect((await run('scp', [...QUIET, '-O', ...target], { env })).status).toBe(0);
     expect(trap.payloads('bot.sh')).toEqual(['#!/bin/sh\nevil\n']);
     expect((await run('scp', [...QUIET, '-s', ...target], { env })).errors).toContain('subsystem request failed');
+  });
+
+  test('learns the other host keys once it knows one, and believes them', async () => {
+    const trap = await serve();
+    const known = join(folder, 'known_hosts');
+    const options = ['-o', `UserKnownHostsFile=${known}`, '-o', 'UpdateHostKeys=yes', '-o', 'HostKeyAlgorithms=ssh-ed25519,rsa-sha2-512,ecdsa-sha2-nistp256'];
+    for (let times = 0; times < 2; times++) expect((await ssh(trap, [...options, 'whoami'])).errors).toBe('');
+    const { out } = await run('ssh-keygen', ['-l', '-f', known]);
+    const kinds = out
+      .trim()
+      .split('\n')
+      .map(line => line.split(' ').at(-1));
+    expect(kinds.sort()).toEqual(['(ECDSA)', '(ED25519)', '(RSA)']);
   });
 
   test('is refused as sshd refuses', async () => {

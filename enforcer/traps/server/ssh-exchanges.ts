@@ -13,6 +13,8 @@ export interface Exchange {
   _prefBits: number;
   _maxBits: number;
   _remoteKexinit: Uint8Array;
+  /** The hash of the first exchange. */
+  readonly sessionID: Buffer;
   parse(payload: Buffer): unknown;
   getPublicKey(): Buffer;
   convertPublicKey(key: Buffer): Buffer;

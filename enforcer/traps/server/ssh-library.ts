@@ -10,6 +10,8 @@ export interface HostKey {
   readonly type: string;
   getPublicSSH(): Buffer;
   getPrivatePEM(): string | null;
+  /** `hash`: other than the one that the kind of key has. */
+  sign(data: Buffer, hash?: string): Buffer | Error;
 }
 
 export interface Protocol {
@@ -54,6 +56,8 @@ export interface SshLibrary {
   readonly KexInit: new (lists: object) => object;
   readonly handlers: readonly (((protocol: Protocol, payload: Buffer) => unknown) | undefined)[];
   sendPacket(protocol: Protocol, packet: Buffer): void;
+  /** As SSH writes it. */
+  convertSignature(signature: Buffer, keyType: string): Buffer | false;
   parseKey(key: string): HostKey | readonly HostKey[] | Error;
 }
 
@@ -82,11 +86,13 @@ export function loadSshLibrary(): Promise<SshLibrary> {
 
 async function load(): Promise<SshLibrary> {
   const require = createRequire(import.meta.url);
+  const utils = require('ssh2/lib/protocol/utils.js');
   const library: SshLibrary = {
     Protocol: require('ssh2/lib/protocol/Protocol.js'),
     KexInit: require('ssh2/lib/protocol/kex.js').KexInit,
     handlers: require('ssh2/lib/protocol/handlers.js'),
-    sendPacket: require('ssh2/lib/protocol/utils.js').sendPacket,
+    sendPacket: utils.sendPacket,
+    convertSignature: utils.convertSignature,
     parseKey: require('ssh2/lib/protocol/keyParser.js').parseKey,
   };
   await require('ssh2/lib/protocol/crypto.js').init;

@@ -14,6 +14,7 @@ export const MESSAGE = {
   questions: 60,
   answers: 61,
   globalRequest: 80,
+  requestSuccess: 81,
   requestFailure: 82,
   open: 90,
   openConfirmation: 91,

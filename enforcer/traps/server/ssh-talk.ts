@@ -5,6 +5,7 @@ import type { TrapContext } from '../protocols/machine.ts';
 import { command, fingerprint, malformed, type Observation, payload } from '../protocols/observation.ts';
 import { createShell } from '../protocols/shell.ts';
 import { SshChannels } from './ssh-channels.ts';
+import { announcement, asksForProof, proof } from './ssh-host-keys.ts';
 import { type LoginStep, SshLogin } from './ssh-login.ts';
 import { MESSAGE, sshString } from './ssh-messages.ts';
 import { type SshHost, SshTransport } from './ssh-transport.ts';
@@ -28,6 +29,7 @@ export class SshTalk {
   readonly #transport: SshTransport;
   #channels: SshChannels | undefined;
   #over = false;
+  #proved = false;
 
   constructor(host: SshHost, context: TrapContext, identification: Buffer, end: TalkEnd) {
     this.#context = context;
@@ -95,7 +97,7 @@ export class SshTalk {
         return;
       default:
         if (this.#channels === undefined && type >= MESSAGE.globalRequest) this.#stray(message);
-        else if (this.#channels?.receive(message) === true) return;
+        else if (this.#channels !== undefined && (this.#proves(message) || this.#channels.receive(message))) return;
     }
     this.#transport.send(bytesOf(MESSAGE.unimplemented, u32(sequence)));
   }
@@ -106,6 +108,7 @@ export class SshTalk {
     if (user !== undefined) {
       const { persona, acceptedAt } = this.#context;
       this.#transport.letIn();
+      this.#transport.send(announcement(this.#host));
       this.#channels = new SshChannels(createShell(persona, user), welcome(persona, acceptedAt), {
         send: message => this.#transport.send(message),
         observe: observation => this.#end.observe(observation),
@@ -114,6 +117,15 @@ export class SshTalk {
     if (refused === undefined) return;
     this.#transport.send(bytesOf(MESSAGE.disconnect, u32(BY_PROTOCOL_ERROR), sshString(refused), sshString('')));
     this.#over = true;
+  }
+
+  /** Proves the host keys, once: signatures cost time. */
+  #proves(message: Buffer): boolean {
+    if (this.#proved || !asksForProof(message)) return false;
+    this.#proved = true;
+    const proved = proof(this.#host, this.#transport.sessionId, message);
+    if (proved !== undefined) this.#transport.send(proved);
+    return proved !== undefined;
   }
 
   /** A message of the connection protocol before anybody logged in: how CVE-2025-32433 (Erlang) and its kin run commands. */

@@ -125,6 +125,11 @@ export class SshTransport {
     this.#protocol.parse(rest, 0, rest.length);
   }
 
+  /** RFC 4253, 7.2; empty before there are keys. */
+  get sessionId(): Uint8Array {
+    return this.#exchange?.sessionID ?? new Uint8Array(0);
+  }
+
   /** Bytes that wait to be read. */
   get waiting(): number {
     return this.#clear.length;
