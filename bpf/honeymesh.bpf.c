@@ -4,6 +4,7 @@
 #include "honeymesh_confined.h"
 #include "honeymesh_steer.h"
 #include "honeymesh_egress.h"
+#include "honeymesh_listeners.h"
 #include "honeymesh_proven.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
@@ -46,5 +47,7 @@ int hm_sockops(struct bpf_sock_ops *context)
 {
 	if (context->op == BPF_SOCK_OPS_PASSIVE_ESTABLISHED_CB)
 		note_proven(context);
+	else if (context->op == BPF_SOCK_OPS_TCP_LISTEN_CB)
+		note_listener(context);
 	return 1;
 }

@@ -6,15 +6,20 @@
 
 #include "honeymesh_packet.h"
 
+/* The cgroup holds other network namespaces too; a trap's mark is inherited by its connections. */
+static __always_inline bool is_real(const struct hm_config *config, struct bpf_sock_ops *context)
+{
+	struct bpf_sock *socket = context->sk;
+
+	return config && socket && bpf_get_netns_cookie(context) == config->netns_cookie && (!config->trap_mark || socket->mark != config->trap_mark);
+}
+
 static __always_inline void note_proven(struct bpf_sock_ops *context)
 {
-	const struct hm_config *config = the_config();
-	struct bpf_sock *socket = context->sk;
 	__be32 high = context->remote_ip6[0], low = context->remote_ip6[1];
 	__u64 key, now;
 
-	/* the cgroup holds other network namespaces too; a trap's mark is inherited by its connections */
-	if (!config || !socket || bpf_get_netns_cookie(context) != config->netns_cookie || (config->trap_mark && socket->mark == config->trap_mark))
+	if (!is_real(the_config(), context))
 		return;
 	/* an IPv4 peer of an IPv6 socket shows as ::ffff:a.b.c.d */
 	if (context->family == 2 /* AF_INET */ || (!high && !low && context->remote_ip6[2] == bpf_htonl(0xffff)))
