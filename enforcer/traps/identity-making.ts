@@ -9,8 +9,7 @@ const SSH_RSA_BITS = 3072; // ssh-keygen's default since OpenSSH 8.0
 const SERIAL_BYTES = 20; // what "openssl req -x509" draws
 
 /** `now`: the certificate is older than that, by an age that hangs on the seed. */
-export async function makeIdentity(now: UnixMs): Promise<TrapIdentity> {
-  const seed = randomBytes(SEED_BYTES);
+export async function makeIdentity(now: UnixMs, seed: Buffer = randomBytes(SEED_BYTES)): Promise<TrapIdentity> {
   const persona = createPersona(seed);
   const [tls, sshHostKeys] = await Promise.all([makeTls(persona, now), makeSshKeys(persona)]);
   return { seed: seed.toString('base64'), ...tls, sshHostKeys };

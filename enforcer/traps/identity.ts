@@ -26,11 +26,11 @@ const LARGEST_FILE = 64 * 1024;
 const MOST_KEYS = 8;
 
 /** Reads the identity in `directory`, or makes one and writes it there (mode 0600). Takes a second or two when it makes one. Never throws for what is on the disk. */
-export async function keepIdentity(directory: string, now: UnixMs): Promise<KeptIdentity> {
+export async function keepIdentity(directory: string, now: UnixMs, make: typeof makeIdentity = makeIdentity): Promise<KeptIdentity> {
   const path = join(directory, NAME);
   const read = readIdentity(path);
   if (read.kind === 'read') return { identity: read.identity };
-  const identity = await makeIdentity(now);
+  const identity = await make(now);
   if (read.kind === 'unreadable') {
     const fix = `make ${path} readable for the daemon and restart it; until then the traps look like another host after each start`;
     return { identity, complaint: { why: `the traps' identity cannot be read (${read.why})`, fix } };

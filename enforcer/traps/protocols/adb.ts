@@ -16,6 +16,10 @@ const OPEN = 0x4e45504f;
 const OKAY = 0x59414b4f;
 const CLSE = 0x45534c43;
 const WRTE = 0x45545257;
+const AUTH = 0x48545541;
+const SYNC = 0x434e5953;
+const STLS = 0x534c5453;
+const KINDS: ReadonlySet<number> = new Set([CNXN, OPEN, OKAY, CLSE, WRTE, AUTH, SYNC, STLS]);
 
 const FEATURES = 'shell_v2,cmd,stat_v2,ls_v2,fixed_push_mkdir,apex,abb,fixed_push_symlink_timestamp,abb_exec,remount_shell';
 
@@ -98,6 +102,8 @@ export function createAdbTrap(context: TrapContext): TrapMachine {
       longestMessage: HEADER_BYTES + LONGEST_DATA,
       next(waiting) {
         const broken = (why: string): Step => ({ used: waiting.length, observations: [malformed(why)], close: true });
+        // Who speaks something else is told at once by the end of the connection, as by adbd once it has a header's worth.
+        if (waiting.length >= 4 && !KINDS.has(waiting.readUInt32LE(0))) return broken('not an adb command');
         if (waiting.length < HEADER_BYTES) return MORE;
         const kind = waiting.readUInt32LE(0);
         const size = waiting.readUInt32LE(12);

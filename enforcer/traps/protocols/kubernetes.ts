@@ -1,4 +1,4 @@
-/** The API server of Kubernetes, for whoever is nobody (system:anonymous): versions and health are told, all else is forbidden. */
+/** Kubernetes for whoever is nobody (system:anonymous): the API server tells versions and health, all else is forbidden; the kubelet tells nothing. */
 import { goHead, goRefusal } from './http-go.ts';
 import { headerOf } from './http-request.ts';
 import { createHttpMachine, type HttpAnswer, type HttpRequest, type HttpSite } from './http-talk.ts';
@@ -27,6 +27,21 @@ const VERBS = new Map([
 /** The machine of one connection. */
 export function createKubernetesTrap(context: TrapContext): TrapMachine {
   return createHttpMachine(context, createSite(context));
+}
+
+/** The kubelet of a node (10250), as kubeadm sets it up. Authorisation comes after routing, so what it does not know is not found. */
+export function createKubeletTrap(context: TrapContext): TrapMachine {
+  const known = /^\/(?:pods|runningpods|healthz|metrics|stats|spec|run|exec|attach|portForward|containerLogs|logs|configz|debug|checkpoint)(?:\/|$)/;
+  return createHttpMachine(context, {
+    protocol: 'kubernetes',
+    refusesBlankLines: true,
+    answer: ({ path }) =>
+      known.test(path)
+        ? { status: 401, type: 'text/plain; charset=utf-8', body: 'Unauthorized' }
+        : { status: 404, type: 'text/plain; charset=utf-8', headers: [['X-Content-Type-Options', 'nosniff']], body: '404 page not found\n' },
+    refuse: () => goRefusal,
+    head: goHead,
+  });
 }
 
 /** What the cluster of a persona is like. */

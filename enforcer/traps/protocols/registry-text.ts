@@ -7,7 +7,7 @@ import { createGitTrap } from './git.ts';
 import { createRsyncTrap, createSshGreetingTrap } from './greeting.ts';
 import { createHttpTrap } from './http.ts';
 import { createHttpProxyTrap } from './http-proxy.ts';
-import { createKubernetesTrap } from './kubernetes.ts';
+import { createKubeletTrap, createKubernetesTrap } from './kubernetes.ts';
 import { textOf } from './lines.ts';
 import type { ProtocolFactory, Recognition, TrapProtocol } from './machine.ts';
 import { createImapTrap, createPop3Trap } from './mailbox.ts';
@@ -121,7 +121,7 @@ export const TEXT_INSIDE_TLS: ReadonlyMap<number, ProtocolFactory> = new Map<num
   [995, createPop3Trap],
   [2376, createDockerTrap],
   [6443, createKubernetesTrap],
-  [10250, createKubernetesTrap],
+  [10250, createKubeletTrap],
   [8883, createMqttTrap],
   [5061, createSipTrap],
 ]);

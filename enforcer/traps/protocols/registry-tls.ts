@@ -3,7 +3,7 @@ import { readClientHello } from './client-hello.ts';
 import { awaitClientHello } from './client-hello-wait.ts';
 import { createDockerTrap } from './docker.ts';
 import { createHttpTrap } from './http.ts';
-import { createKubernetesTrap } from './kubernetes.ts';
+import { createKubeletTrap, createKubernetesTrap } from './kubernetes.ts';
 import { ldap } from './ldap.ts';
 import { bytesOf } from './lines.ts';
 import type { Outcome, ProtocolFactory, Recognition, TrapContext, TrapMachine, TrapProtocol } from './machine.ts';
@@ -16,6 +16,7 @@ const HANDSHAKE = 0x16;
 const HANDSHAKE_FAILURE = Uint8Array.of(0x15, 3, 3, 0, 2, 2, 40); // alert, fatal (RFC 8446, 6.2)
 const GO_REFUSAL = 'HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n';
 const INSIDE: ReadonlyMap<number, ProtocolFactory> = new Map([...TEXT_INSIDE_TLS, [636, ldap.create]]);
+const WRITTEN_IN_GO: ReadonlySet<ProtocolFactory> = new Set([createKubernetesTrap, createKubeletTrap, createDockerTrap]);
 
 /** The machine of one connection. Inside TLS it is that of the port, and a web server's on a port without one. */
 function createTlsTrap(context: TrapContext): TrapMachine {
@@ -34,13 +35,7 @@ function createTlsTrap(context: TrapContext): TrapMachine {
   function notTls(waiting: Buffer): Step {
     const observations = [malformed('clear text where TLS is spoken'), payload('clear', waiting.toString('latin1'))];
     const speaksHttp = /^[A-Z]{3,8} /.test(waiting.toString('latin1', 0, 16));
-    const send = !speaksHttp
-      ? undefined
-      : create === createHttpTrap
-        ? refusalOf(context)
-        : create === createKubernetesTrap || create === createDockerTrap
-          ? bytesOf(GO_REFUSAL)
-          : undefined;
+    const send = !speaksHttp ? undefined : create === createHttpTrap ? refusalOf(context) : WRITTEN_IN_GO.has(create) ? bytesOf(GO_REFUSAL) : undefined;
     return { used: waiting.length, observations, close: true, ...(send === undefined ? {} : { send }) };
   }
 

@@ -1,4 +1,4 @@
-/** NetBIOS name service as Samba's nmbd (RFC 1002, 4.2): a node status is longer than the usual question, so few ever get one. */
+/** NetBIOS name service as Samba's nmbd (RFC 1002, 4.2): a node status is longer than the usual question, which gets as much of one as it is long. */
 import { ByteReader, bytesOf, latin1, u16, u32 } from '../bytes.ts';
 import { malformed, request } from '../observation.ts';
 import type { Persona } from '../persona.ts';
@@ -7,6 +7,7 @@ import { type Answer, answerWithin, type DatagramContext, type UdpProtocol } fro
 const HEADER_BYTES = 12;
 const ENCODED_NAME_BYTES = 34;
 const IS_RESPONSE = 0x8000;
+const TRUNCATED = 0x0200;
 const TYPE_NAME = 0x20;
 const TYPE_STATUS = 0x21;
 const CLASS_INTERNET = 1;
@@ -53,21 +54,11 @@ function respond(datagram: Uint8Array, { persona }: DatagramContext): Answer {
   const told = entries.slice(0, Math.max(1, room));
   const content = bytesOf(told.length, ...told, new Uint8Array(STATISTICS_BYTES));
   const name = datagram.subarray(HEADER_BYTES, HEADER_BYTES + ENCODED_NAME_BYTES);
-  const reply = bytesOf(
-    u16(question.id),
-    u16(IS_RESPONSE | 0x0400),
-    u16(0),
-    u16(1),
-    u16(0),
-    u16(0),
-    name,
-    u16(TYPE_STATUS),
-    u16(CLASS_INTERNET),
-    u32(0),
-    u16(content.length),
-    content,
-  );
-  return answerWithin(datagram, reply, observations);
+  const head = (flags: number): Uint8Array =>
+    bytesOf(u16(question.id), u16(IS_RESPONSE | 0x0400 | flags), u16(0), u16(1), u16(0), u16(0), name, u16(TYPE_STATUS), u16(CLASS_INTERNET));
+  const whole = bytesOf(head(0), u32(0), u16(content.length), content);
+  // Cut off after what the question has too: enough to tell that there is one.
+  return answerWithin(datagram, whole.length <= datagram.length ? whole : head(TRUNCATED), observations);
 }
 
 function namesOf({ hostName }: Persona): Uint8Array[] {

@@ -13,9 +13,16 @@ export const ssdp: UdpProtocol = {
   respond,
 };
 
-function respond(datagram: Uint8Array, { persona, destination }: DatagramContext): Answer {
+/** A scanner waits five seconds for each of twenty questions that get no answer. No longer than what they are answers to. */
+const REFUSAL = bytesOf('HTTP/1.1 400 Bad Request\r\n\r\n');
+
+function respond(datagram: Uint8Array, { persona, destination, sourcePort }: DatagramContext): Answer {
   const [first = '', ...lines] = latin1(datagram).split('\r\n', MOST_HEADERS + 1);
-  if (!first.startsWith('M-SEARCH ')) return { observations: [malformed('no SSDP search')] };
+  if (!first.startsWith('M-SEARCH ')) {
+    const observations = [malformed('no SSDP search')];
+    const isAnswer = first.startsWith('HTTP/') || first.startsWith('NOTIFY ') || ssdp.ports.includes(sourcePort);
+    return isAnswer ? { observations } : answerWithin(datagram, REFUSAL, observations);
+  }
   const headers = lines
     .map(line => /^([A-Za-z0-9-]{1,32}):[ \t]*(.*)$/.exec(line))
     .filter(match => match !== null)
@@ -27,10 +34,10 @@ function respond(datagram: Uint8Array, { persona, destination }: DatagramContext
   const id = hex(persona.bytes('upnp device', 16));
   const uuid = `${id.slice(0, 8)}-${id.slice(8, 12)}-4${id.slice(13, 16)}-8${id.slice(17, 20)}-${id.slice(20)}`;
   const host = destination.includes(':') ? `[${destination}]` : destination;
-  const reply = bytesOf(
-    'HTTP/1.1 200 OK\r\nCACHE-CONTROL: max-age=1810\r\n',
-    `ST: ${wanted}\r\nUSN: uuid:${uuid}::${wanted}\r\nEXT:\r\n`,
-    `SERVER: ${persona.release.vendor.split(' ', 1)[0]} DLNADOC/1.50 UPnP/1.0 MiniDLNA/1.3.0\r\nLOCATION: http://${host}:8200/rootDesc.xml\r\nContent-Length: 0\r\n\r\n`,
-  );
-  return answerWithin(datagram, reply, observations);
+  // What finds the device first, then what names it, then the rest: as much as the search is long.
+  const lean = `HTTP/1.1 200 OK\r\nST: ${wanted}\r\nLOCATION: http://${host}:8200/rootDesc.xml\r\n`;
+  const named = `${lean}USN: uuid:${uuid}::${wanted}\r\n`;
+  const full = `${named}CACHE-CONTROL: max-age=1810\r\nEXT:\r\nSERVER: ${persona.release.vendor.split(' ', 1)[0]} DLNADOC/1.50 UPnP/1.0 MiniDLNA/1.3.0\r\nContent-Length: 0\r\n`;
+  const fitting = [full, named, lean].find(text => text.length + 2 <= datagram.length);
+  return fitting === undefined ? { observations } : answerWithin(datagram, bytesOf(fitting, '\r\n'), observations);
 }

