@@ -1,0 +1,56 @@
+/**
+ * An address that somebody tells of a member is aimed at by everybody who pushes to it. So each newcomer is pinged once by each, soon, and what is
+ * pushed goes only to those that answered. Costs one ping and one ack a pair; the failure detector's round alone would take a second a member.
+ */
+import { createTicks } from './alarms.ts';
+import type { Context } from './context.ts';
+import { samePlace } from './endpoint.ts';
+import type { Mail } from './mail.ts';
+import type { Member } from './member-table.ts';
+
+const INTERVAL_MS = 100;
+/** A tick; so 256 members take under two seconds. */
+const MOST_AT_ONCE = 16;
+const MOST_TRIES = 3;
+const BETWEEN_TRIES_MS = 1000;
+
+export interface Acquaintance {
+  start(nowMs: number): void;
+}
+
+export function createAcquaintance(context: Context, mail: Mail): Acquaintance {
+  const { options, deps, table, alarms, acks } = context;
+
+  function greet(member: Member, nowMs: number): void {
+    member.greetings++;
+    member.greetedAtMs = nowMs;
+    const sequence = context.nextSequence();
+    const endpoint = member.endpoint;
+    acks.wait(sequence, {
+      ack: (_payload, from) => {
+        if (samePlace(from, endpoint) && member.endpoint === endpoint) member.acquainted = true;
+      },
+    });
+    alarms.set(`greeting ${sequence}`, nowMs + options.probeTimeoutMs, () => acks.forget(sequence));
+    mail.toAddress({ kind: 'ping', sequence, node: member.name, replyTo: { ...options.advertise, node: options.name } }, endpoint);
+  }
+
+  function tick(nowMs: number): void {
+    if (context.leaving || table.list.length > options.eagerPeers + 1) return;
+    let greeted = 0;
+    for (const member of table.list) {
+      if (greeted === MOST_AT_ONCE) return;
+      if (member.acquainted || member.state !== 'alive' || member.name === options.name) continue;
+      if (member.greetings >= MOST_TRIES || nowMs - member.greetedAtMs < BETWEEN_TRIES_MS) continue;
+      greet(member, nowMs);
+      greeted++;
+    }
+  }
+
+  return {
+    start(nowMs) {
+      // At an offset of its own: members that start together must not all ask the same newcomer at once.
+      if (options.eagerPeers > 0) createTicks(alarms, 'greet', INTERVAL_MS, nowMs - deps.random.below(INTERVAL_MS), tick);
+    },
+  };
+}
