@@ -9,7 +9,7 @@ import type { Alive, Dead, Suspect } from './hooks.ts';
 import type { Mail } from './mail.ts';
 import { isGone, type Member, viewOf } from './member-table.ts';
 import { MAX_INCARNATION, MAX_META_BYTES, MAX_NAME_BYTES, PLAUSIBLE_LEAD } from './options.ts';
-import { createSuspicion, suspicionLimits } from './suspicion.ts';
+import { createSuspicion, paceMs, suspicionLimits } from './suspicion.ts';
 import { areSane, VERSION_BYTES } from './versions.ts';
 
 export interface Claims {
@@ -78,7 +78,7 @@ export function createClaims(context: Context, mail: Mail): Claims {
   /** A member restarted with less than it had, and nobody told it (memberlist#311): it hears from us what it has to refute. */
   function remind(member: Member, nowMs: number): void {
     // Right after the death old news of its life is still about.
-    if (nowMs - member.stateSinceMs < 2 * options.probeIntervalMs || nowMs - member.remindedAtMs < options.probeIntervalMs) return;
+    if (nowMs - member.stateSinceMs < 2 * paceMs(options) || nowMs - member.remindedAtMs < paceMs(options)) return;
     member.remindedAtMs = nowMs;
     const from = member.state === 'left' ? member.name : options.name;
     mail.plainly([{ kind: 'dead', incarnation: member.incarnation, node: member.name, from }], member);

@@ -27,13 +27,16 @@ export function remainingSuspicionMs(confirmations: number, limits: SuspicionLim
   return Math.max(limits.leastMs, Math.floor(1000 * seconds)) - elapsedMs;
 }
 
+/** Who does not probe reckons with the interval of a LAN: with none, every accusation would kill at once. */
+export const paceMs = ({ probeIntervalMs }: { readonly probeIntervalMs: number }): number => (probeIntervalMs > 0 ? probeIntervalMs : 1000);
+
 /** Limits for a table of `members` entries; a small one cannot confirm, and does not wait for it. */
 export function suspicionLimits(
   options: { readonly suspicionMult: number; readonly suspicionMaxTimeoutMult: number; readonly probeIntervalMs: number },
   members: number,
 ): SuspicionLimits {
   const wanted = options.suspicionMult - 2;
-  const leastMs = suspicionTimeoutMs(options.suspicionMult, members, options.probeIntervalMs);
+  const leastMs = suspicionTimeoutMs(options.suspicionMult, members, paceMs(options));
   return { wanted: members - 2 < wanted ? 0 : wanted, leastMs, mostMs: options.suspicionMaxTimeoutMult * leastMs };
 }
 
