@@ -4,9 +4,8 @@
  */
 import { createTicks } from './alarms.ts';
 import type { Context } from './context.ts';
-import { samePlace } from './endpoint.ts';
 import type { Mail } from './mail.ts';
-import type { Member } from './member-table.ts';
+import { acquaint, type Member } from './member-table.ts';
 
 const INTERVAL_MS = 100;
 /** A tick; so 256 members take under two seconds. */
@@ -25,14 +24,9 @@ export function createAcquaintance(context: Context, mail: Mail): Acquaintance {
     member.greetings++;
     member.greetedAtMs = nowMs;
     const sequence = context.nextSequence();
-    const endpoint = member.endpoint;
-    acks.wait(sequence, {
-      ack: (_payload, from) => {
-        if (samePlace(from, endpoint) && member.endpoint === endpoint) member.acquainted = true;
-      },
-    });
+    acks.wait(sequence, { ack: (_payload, from) => acquaint(member, from) });
     alarms.set(`greeting ${sequence}`, nowMs + options.probeTimeoutMs, () => acks.forget(sequence));
-    mail.toAddress({ kind: 'ping', sequence, node: member.name, replyTo: { ...options.advertise, node: options.name } }, endpoint);
+    mail.toAddress({ kind: 'ping', sequence, node: member.name, replyTo: { ...options.advertise, node: options.name } }, member.endpoint);
   }
 
   function tick(nowMs: number): void {

@@ -1,6 +1,6 @@
 /** Who is known. The order of the list is the order of probing: a newcomer goes to a random place, the whole is shuffled at each round. */
 import type { MemberState, PushedMember } from '../messages.ts';
-import { type Endpoint, placeOf } from './endpoint.ts';
+import { type Endpoint, placeOf, samePlace } from './endpoint.ts';
 import type { MemberView } from './outputs.ts';
 import { type Random, shuffle } from './random.ts';
 import type { Suspicion } from './suspicion.ts';
@@ -25,6 +25,11 @@ export interface Member {
 }
 
 export const isGone = (member: Member): boolean => member.state === 'dead' || member.state === 'left';
+
+/** An answer to a ping of ours came from where the member is said to live. */
+export function acquaint(member: Member, from: Endpoint): void {
+  if (samePlace(from, member.endpoint)) member.acquainted = true;
+}
 
 export interface MemberTable {
   /** All entries: ourselves, the dead and the left too. Every formula with log n counts them. */

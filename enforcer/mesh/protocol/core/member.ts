@@ -18,7 +18,7 @@ import { createHealing } from './healing.ts';
 import type { MemberDeps } from './hooks.ts';
 import type { Command, Input } from './inputs.ts';
 import { createMail } from './mail.ts';
-import { createMemberTable, viewOf } from './member-table.ts';
+import { acquaint, createMemberTable, viewOf } from './member-table.ts';
 import { MAX_META_BYTES, type MemberOptions } from './options.ts';
 import type { MemberView, Output } from './outputs.ts';
 import { createProber } from './probe.ts';
@@ -217,8 +217,9 @@ export function createMember(options: MemberOptions, deps: MemberDeps): Core {
     }
     const number = context.nextSequence();
     context.acks.wait(number, {
-      ack: (payload, _from, atMs) => {
+      ack: (payload, from, atMs) => {
         alarms.cancel(`ping ${number}`);
+        acquaint(member, from);
         context.tell({ kind: 'ping', id, node, rttMs: atMs - nowMs, payload });
       },
     });
@@ -270,9 +271,9 @@ export function createMember(options: MemberOptions, deps: MemberDeps): Core {
       return outputs;
     },
     nextDeadline() {
-      const nextMs = alarms.nextMs();
-      if (nextMs === null) return null;
-      return handoff.size > 0 ? Math.min(clock.lastOutside() + 1, clock.outside(nextMs)) : clock.outside(nextMs);
+      const alarmMs = alarms.nextMs();
+      const nextMs = alarmMs === null ? null : clock.outside(alarmMs);
+      return handoff.size > 0 ? Math.min(clock.lastOutside() + 1, nextMs ?? Number.POSITIVE_INFINITY) : nextMs;
     },
     members: () => context.table.list.map(viewOf),
     self: () => viewOf(claims.self),
