@@ -74,7 +74,7 @@ function decrypt(key: ClusterKey, nonce: Uint8Array, body: Uint8Array, tag: Uint
   } catch {
     return null; // not authentic: node:crypto says so by throwing
   }
-  return plain;
+  return new Uint8Array(plain.buffer, plain.byteOffset, plain.byteLength);
 }
 
 function padded(plain: Uint8Array): Uint8Array {
