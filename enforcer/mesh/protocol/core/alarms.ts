@@ -85,13 +85,23 @@ export function createAlarms(): Alarms {
 
 /** Rings at every multiple of the interval since `startMs`; what was missed is not made up for. An interval of 0 never rings. */
 export function createTicks(alarms: Alarms, name: string, intervalMs: number, startMs: number, ring: (nowMs: number) => void): void {
-  if (intervalMs <= 0) return;
-  const setAfter = (nowMs: number): void => {
+  const arm = createTicksOnDemand(alarms, name, intervalMs, startMs, nowMs => {
+    arm(nowMs);
+    ring(nowMs);
+  });
+  arm(startMs);
+}
+
+/** The same, but once for each call of what it returns: an idle member has nothing to wake up for. */
+export function createTicksOnDemand(alarms: Alarms, name: string, intervalMs: number, startMs: number, ring: (nowMs: number) => void): (nowMs: number) => void {
+  let armed = false;
+  return nowMs => {
+    if (armed || intervalMs <= 0) return;
+    armed = true;
     const passed = Math.floor((nowMs - startMs) / intervalMs);
     alarms.set(name, startMs + (passed + 1) * intervalMs, atMs => {
-      setAfter(atMs);
+      armed = false;
       ring(atMs);
     });
   };
-  setAfter(startMs);
 }

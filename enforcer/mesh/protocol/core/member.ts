@@ -4,7 +4,7 @@
  */
 import type { Message } from '../messages.ts';
 import { createAcquaintance } from './acquaintance.ts';
-import { createAlarms, createTicks } from './alarms.ts';
+import { createAlarms, createTicksOnDemand } from './alarms.ts';
 import { createAnswers } from './answers.ts';
 import { createAwakeClock } from './awake-clock.ts';
 import { createAwareness } from './awareness.ts';
@@ -52,6 +52,7 @@ export function createMember(options: MemberOptions, deps: MemberDeps): Core {
   let outputs: Output[] = [];
   let sequence = deps.random.below(2 ** 31);
   let running = false;
+  let gossipTicks: (nowMs: number) => void = () => undefined;
   const clock = createAwakeClock(options.probeTimeoutMs);
   const alarms = createAlarms();
   const emit = (output: Output): void => {
@@ -72,7 +73,10 @@ export function createMember(options: MemberOptions, deps: MemberDeps): Core {
       return sequence;
     },
     emit,
-    tell: event => emit({ kind: 'event', event }),
+    tell(event) {
+      if (event.kind === 'join' || event.kind === 'alive') acquaintance.newcomer();
+      emit({ kind: 'event', event });
+    },
     refuse: (why, { node, from }) => emit({ kind: 'refused', why, node: node ?? null, from: from ?? null }),
   };
   const mail = createMail(context);
@@ -155,7 +159,7 @@ export function createMember(options: MemberOptions, deps: MemberDeps): Core {
     running = true;
     claims.announce(nowMs);
     prober.start(nowMs);
-    createTicks(alarms, 'gossip', options.gossipIntervalMs, nowMs, mail.gossip);
+    gossipTicks = createTicksOnDemand(alarms, 'gossip', options.gossipIntervalMs, nowMs, mail.gossip);
     exchange.start(nowMs);
     healing.start(nowMs);
     acquaintance.start(nowMs);
@@ -261,13 +265,14 @@ export function createMember(options: MemberOptions, deps: MemberDeps): Core {
       const nowMs = clock.inside(outsideMs, alarms.nextMs());
       if (input.kind === 'start') {
         if (!running) start(nowMs);
-        return outputs;
+      } else {
+        handoff.drain(nowMs);
+        // An ack that lies in the socket at the time of its deadline has come in time: what was received goes first.
+        if (input.kind !== 'tick') take(input, nowMs);
+        alarms.run(nowMs);
       }
-      handoff.drain(nowMs);
-      // An ack that lies in the socket at the time of its deadline has come in time: what was received goes first.
-      const received = input.kind !== 'tick';
-      if (received) take(input, nowMs);
-      alarms.run(nowMs);
+      if (context.news.size > 0 || context.userItems.size > 0) gossipTicks(nowMs);
+      acquaintance.arm(nowMs);
       return outputs;
     },
     nextDeadline() {
