@@ -48,6 +48,7 @@
 #define HM_SUSPECT_PORTS 3
 #define HM_GUARD_SAMPLE 16
 #define HM_SECOND_NS 1000000000ull
+#define HM_FORWARDED_NS (9000 * HM_SECOND_NS) /* silence of a forwarded connection that may go on: keepalives come every two hours */
 
 /* enforcer/intel/reasons.ts */
 enum hm_reason {

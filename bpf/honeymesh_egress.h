@@ -8,13 +8,13 @@
 #include "honeymesh_steer.h"
 
 /* A flow that is noted already is only touched: an update would take the LRU's lock for every datagram. */
-static __always_inline void note_flow(const struct hm_frame *frame, struct hm_packet *packet)
+static __always_inline void note_flow(const struct hm_frame *frame, struct hm_packet *packet, bool with_ports)
 {
 	struct hm_flow flow = { .protocol = frame->protocol };
 	__u64 now = clock(packet), *at;
 
 	__builtin_memcpy(flow.remote, &packet->destination, sizeof(flow.remote));
-	if (frame->protocol == IPPROTO_UDP) {
+	if (with_ports) {
 		flow.remote_port = packet->port;
 		flow.local_port = frame->source_port;
 	}
@@ -30,6 +30,21 @@ static __always_inline bool opens_flow(const struct hm_frame *frame)
 	if (frame->protocol == IPPROTO_UDP)
 		return true;
 	return frame->protocol == IPPROTO_TCP && !frame->tiny && (frame->tcp_flags & (TCP_SYN | TCP_ACK)) == TCP_SYN;
+}
+
+/* No socket of this host sent it: it is forwarded, under our address (NAT keeps the port where it can). What answers it finds no socket either, so
+ * where neither the port's number nor a published service says so, only this tells it from a stray. Our resets may come without a socket, too. */
+static __always_inline bool is_forwarded_tcp(const struct __sk_buff *context, const struct hm_frame *frame, const struct hm_config *config, struct hm_packet *packet)
+{
+	__u32 row = frame->source_port;
+	const __u64 *served_at;
+
+	if (context->sk || frame->protocol != IPPROTO_TCP || frame->tiny || frame->tcp_flags & TCP_RST)
+		return false;
+	if (row >= config->ephemeral_low && row <= config->ephemeral_high)
+		return false;
+	served_at = bpf_map_lookup_elem(&served, &row);
+	return !served_at || !in_grace(config, packet, *served_at);
 }
 
 static __always_inline bool is_sent_by_trap(const struct __sk_buff *context, const struct hm_config *config)
@@ -91,6 +106,7 @@ static __always_inline bool judge_egress(struct __sk_buff *context)
 	const struct hm_config *config = the_config();
 	struct hm_packet packet;
 	struct hm_frame frame;
+	bool opens, forwarded;
 
 	if (unlikely(!config))
 		return false;
@@ -101,12 +117,20 @@ static __always_inline bool judge_egress(struct __sk_buff *context)
 	describe(&frame, &packet);
 	if (config->flags & HM_FLAG_EGRESS_DROP && is_barred(context, config, &frame, &packet) && settle(config, &packet, HM_DROP_EGRESS, context->len))
 		return true;
-	if (measure(&frame) != HM_UNDECIDED || parse_l4(&frame, &packet) != HM_UNDECIDED || !opens_flow(&frame))
+	if (measure(&frame) != HM_UNDECIDED || parse_l4(&frame, &packet) != HM_UNDECIDED)
+		return false;
+	opens = opens_flow(&frame);
+	forwarded = is_forwarded_tcp(context, &frame, config, &packet);
+	if (!opens && !forwarded)
 		return false;
 	if (unlikely(frame.protocol == IPPROTO_UDP && config->trap_udp_port && frame.source_port == config->trap_udp_port && is_sent_by_trap(context, config)))
 		return restore_port(context, config, &packet, frame.l4 - frame.data);
-	if (is_own(config, &frame, &packet.source))
-		note_flow(&frame, &packet);
+	if (!is_own(config, &frame, &packet.source))
+		return false;
+	if (opens)
+		note_flow(&frame, &packet, frame.protocol == IPPROTO_UDP);
+	if (forwarded)
+		note_flow(&frame, &packet, true);
 	return false;
 }
 

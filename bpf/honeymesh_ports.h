@@ -140,15 +140,26 @@ static __always_inline bool is_dhcp(const struct hm_frame *frame, const struct h
 	return (from == PORT_DHCP_SERVER && to == PORT_DHCP_CLIENT) || (from == PORT_DHCP6_SERVER && to == PORT_DHCP6_CLIENT);
 }
 
-/* Did this host send to that address (and port) lately? */
-static __always_inline bool answers_us(const struct hm_config *config, struct hm_packet *packet, __u8 protocol, __u16 remote_port, __u16 local_port)
+static __always_inline bool sent_within(struct hm_packet *packet, __u8 protocol, __u16 remote_port, __u16 local_port, __u64 ttl_ns)
 {
 	struct hm_flow flow = { .remote_port = remote_port, .local_port = local_port, .protocol = protocol };
 	const __u64 *at;
 
 	__builtin_memcpy(flow.remote, &packet->source, sizeof(flow.remote));
 	at = bpf_map_lookup_elem(&flows_out, &flow);
-	return at && *at + config->flow_ttl_ns > clock(packet);
+	return at && *at + ttl_ns > clock(packet);
+}
+
+/* Did this host send to that address (and port) lately? */
+static __always_inline bool answers_us(const struct hm_config *config, struct hm_packet *packet, __u8 protocol, __u16 remote_port, __u16 local_port)
+{
+	return sent_within(packet, protocol, remote_port, local_port, config->flow_ttl_ns);
+}
+
+/* Of a connection that this host forwards under its own address. */
+static __always_inline bool is_forwarded(const struct hm_frame *frame, struct hm_packet *packet)
+{
+	return sent_within(packet, IPPROTO_TCP, frame->source_port, packet->port, HM_FORWARDED_NS);
 }
 
 static __always_inline bool is_ident(const struct hm_config *config, struct hm_packet *packet)

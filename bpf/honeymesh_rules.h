@@ -73,7 +73,7 @@ static __always_inline __u32 judge_segment(const struct hm_frame *frame, const s
 
 	if (packet->port >= config->ephemeral_low && packet->port <= config->ephemeral_high)
 		return HM_PASS;
-	if (likely(is_tcp_open(frame, config, packet, false)) || is_ident(config, packet))
+	if (likely(is_tcp_open(frame, config, packet, false)) || is_ident(config, packet) || is_forwarded(frame, packet))
 		return HM_PASS;
 	shun = find_shun(packet, HM_SHUN_TCP);
 	if (shun)

@@ -194,3 +194,11 @@ describe('truncation', () => {
     }
   });
 });
+
+test('what belongs to a connection that we forward is no stray, unless it was silent for hours', () => {
+  const answered = (agoSeconds: bigint, fromPort: number): boolean => {
+    const flow = { protocol: 'tcp' as const, remote: SOURCE, remotePort: 40_000, localPort: PORT, atNs: -agoSeconds * 1_000_000_000n };
+    return !judge({ ...clean, flowsOut: [flow] }, ethernet(ipv4({ from: SOURCE, to: OWN }, tcp({ from: fromPort, to: PORT, flags: 'AP' })))).touched;
+  };
+  expect([answered(3_600n, 40_000), answered(9_001n, 40_000), answered(1n, 40_001)]).toEqual([true, false, false]);
+});

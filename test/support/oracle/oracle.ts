@@ -6,7 +6,7 @@ import { keyOfHex } from './addresses.ts';
 import { judgeConfined } from './confined.ts';
 import { dissectL3, dissectL4, type L3, type L4Outcome } from './dissect.ts';
 import { createModel, findBan, findRule, flowKey, type Model } from './model.ts';
-import { isConnectedTo, isDhcp, isRecent, isServed, isTcpOpen } from './ports.ts';
+import { isConnectedTo, isDhcp, isForwarded, isRecent, isServed, isTcpOpen } from './ports.ts';
 import { type FourTuple, noSockets, type Scenario, type Sockets } from './scenario.ts';
 import { ACK, isAnomaly, RST, SYN } from './tcp-flags.ts';
 import { crosses, exceeds, flooded, floodVerdict, isShunned, type OracleEvent, type Suspect } from './tracker.ts';
@@ -122,7 +122,7 @@ function judgeTcp(suspect: Suspect, l3: L3, { fromPort, toPort, flags }: L4Outco
   if ((flags & SYN) !== 0) return judgeSyn(suspect, tuple);
 
   const ephemeral = toPort >= settings.ephemeralLow && toPort <= settings.ephemeralHigh;
-  if (ephemeral || isTcpOpen(suspect, tuple) || (toPort === IDENT && isConnectedTo(suspect))) return 'pass';
+  if (ephemeral || isTcpOpen(suspect, tuple) || (toPort === IDENT && isConnectedTo(suspect)) || isForwarded(suspect, tuple)) return 'pass';
   if (isShunned(suspect, 'tcp')) return 'drop-shun';
   return crosses(suspect, toPort, 'flag') ? scanVerdict(suspect) : 'pass';
 }

@@ -3,6 +3,8 @@ import { flowKey, type Model, SECOND_NS } from './model.ts';
 import type { FourTuple } from './scenario.ts';
 import type { Suspect } from './tracker.ts';
 
+const FORWARDED_NS = 9_000n * SECOND_NS;
+
 /** Port state, section 5. Writes `served` as the kernel does; once a second at most makes no difference to a verdict. */
 export function isTcpOpen({ model, nowNs }: Suspect, tuple: FourTuple, write = true): boolean {
   const inGrace = isServed(model, 'tcp', tuple.toPort, nowNs);
@@ -25,9 +27,13 @@ export function isConnectedTo({ model, source, nowNs }: Suspect): boolean {
   return isRecent(model, flowKey('tcp', source, 0, 0), nowNs);
 }
 
-export function isRecent(model: Model, flow: string, nowNs: bigint): boolean {
+export function isForwarded({ model, nowNs }: Suspect, { from, fromPort, toPort }: FourTuple): boolean {
+  return isRecent(model, flowKey('tcp', from, fromPort, toPort), nowNs, FORWARDED_NS);
+}
+
+export function isRecent(model: Model, flow: string, nowNs: bigint, ttlNs = model.settings.flowTtlNs): boolean {
   const at = model.flowsOut.get(flow);
-  return at !== undefined && at + model.settings.flowTtlNs > nowNs;
+  return at !== undefined && at + ttlNs > nowNs;
 }
 
 /** "Trap port", section 5. */

@@ -89,6 +89,7 @@ export function randomScenario(random: Random): Scenario {
     proven: oneEach(random.some([...SOURCES], share)).map(source => ({ source, atNs: random.pick([ms(-1_000), ms(-30_000)]) })),
     flowsOut: random.some([...SOURCES], 0.3).flatMap(remote => [
       { protocol: 'tcp' as const, remote, remotePort: 0, localPort: 0, atNs: random.pick([ms(-1_000), ms(-30_000)]) },
+      { protocol: 'tcp' as const, remote, remotePort: 40_000, localPort: 9999, atNs: ms(-30_000) }, // forwarded
       { protocol: 'udp' as const, remote, remotePort: 53, localPort: random.pick(PORTS), atNs: random.pick([ms(-1_000), ms(-30_000)]) },
     ]),
     trapPorts: random.some(everyPort, random.pick([0.3, 0.7, 1])),
