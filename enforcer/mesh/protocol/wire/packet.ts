@@ -25,17 +25,23 @@ export const PART_OVERHEAD = 2;
 export const USER_OVERHEAD = 1;
 export const CHECKSUM_OVERHEAD = 5;
 
-export interface BudgetOptions {
+export interface EnvelopeOptions {
   readonly label: Uint8Array;
   /** The version in which the packet will be encrypted; null for clear. */
   readonly encryption: EncryptionVersion | null;
+}
+
+/** Bytes that label and encryption add at the most. */
+export const envelopeOverhead = ({ label, encryption }: EnvelopeOptions): number =>
+  labelOverhead(label) + (encryption === null ? 0 : ENCRYPTION_OVERHEAD[encryption]);
+
+export interface BudgetOptions extends EnvelopeOptions {
   readonly largestPacket?: number;
 }
 
 /** Bytes for the parts of one packet, each with its PART_OVERHEAD. What goes along with a ping or an ack has that much less as the ping or ack is long. */
-export function packetBudget({ label, encryption, largestPacket = LARGEST_PACKET }: BudgetOptions): number {
-  return largestPacket - COMPOUND_OVERHEAD - labelOverhead(label) - (encryption === null ? 0 : ENCRYPTION_OVERHEAD[encryption]);
-}
+export const packetBudget = ({ largestPacket = LARGEST_PACKET, ...envelope }: BudgetOptions): number =>
+  largestPacket - COMPOUND_OVERHEAD - envelopeOverhead(envelope);
 
 /** The longest payload of a user message that a packet can carry: what is longer would wait in the queue for ever, and is refused before. */
 export const largestUserPayload = (options: BudgetOptions): number => packetBudget(options) - PART_OVERHEAD - USER_OVERHEAD;

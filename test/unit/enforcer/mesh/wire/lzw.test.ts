@@ -86,6 +86,15 @@ describe('streams that Go would not write', () => {
       ]),
     ],
     [
+      'the code after the newest',
+      packCodes([
+        [256, 9],
+        [65, 9],
+        [259, 9],
+        [257, 9],
+      ]),
+    ],
+    [
       'a code right after the clear code',
       packCodes([
         [256, 9],
