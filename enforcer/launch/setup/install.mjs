@@ -44,6 +44,12 @@ const FOR_TESTING = [
   { name: 'iputils-ping', commands: ['ping'] },
   { name: 'ethtool', commands: ['ethtool'] },
   { name: 'openssh-client', commands: ['ssh', 'ssh-keyscan', 'scp'] },
+  { name: 'dnsmasq-base', commands: ['dnsmasq'] },
+  { name: 'bind9-dnsutils', commands: ['dig'] },
+  { name: 'snmpd', commands: ['snmpd'] },
+  { name: 'snmp', commands: ['snmpget'] },
+  { name: 'ntpsec', commands: ['ntpd'] },
+  { name: 'ntpsec-ntpdig', commands: ['ntpdig'] },
   { name: 'hydra', commands: ['hydra'] },
   { name: 'medusa', commands: ['medusa'] },
 ];
