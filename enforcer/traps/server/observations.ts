@@ -1,6 +1,7 @@
 /**
- * What the sessions saw, on its way to the daemon. A touch and what was said leave at once where nothing left just before: they are what bans. Under a
- * flood they leave in batches a few milliseconds apart, merged and bounded. What does not fit is counted, never queued without end.
+ * What the sessions saw, on its way to the daemon. The touch of a source that was not told of just before and hostile content leave at once, by themselves:
+ * they are what bans. Under a flood they leave in batches a few milliseconds apart, merged and bounded. What does not fit is counted, never queued without
+ * end. The rest is in no hurry: rows, and the touches of a source that is confined, banned or allowed by now.
  *
  * The rows of sessions leave no faster than the log takes them, and where they pile up here the server lets those who come wait for their greeting
  * (`pressed`): all are told, and none is lost. Touches wait for nobody.
@@ -30,20 +31,28 @@ export interface ObservationQueueDeps {
 
 type Of<Kind extends TrapObservation['kind']> = Extract<TrapObservation, { kind: Kind }>;
 
-/** Between two messages. The daemon is woken by each, and may share our core. */
+/** Between two messages of a kind. The daemon is woken by each, and may share our core. */
 const URGENT_EVERY_MS = 2;
 const PATIENT_EVERY_MS = 10;
+/** So many of those that are in no hurry leave together, without waiting: a longer message would hold up the touch behind it. */
+const PATIENT_BATCH = 96;
+/** A source that was told of so lately has its verdict. */
+const TOLD_MS = 1_000;
+const MOST_TOLD = 4_096;
 const MOST_WAITING = 32 * LARGEST_BATCH; // of each kind: all sessions may come, or end, at once
 const MOST_BYTES_WAITING = 48 * 1024 * 1024; // of receipts
 const MOST_UNRECORDED = 4 * LARGEST_BATCH; // rows on their way to the log
 const PRESSED_AT = 2 * LARGEST_BATCH;
 const RELIEVED_AT = LARGEST_BATCH / 2;
 const MOST_ON_THE_WAY = 8; // batches: the daemon is late, but not lost
-/** Lines of receipts in one message: some hundred kilobytes, so that no message holds up the touches behind it for long. */
+const MOST_PATIENT_ON_THE_WAY = 4;
+/** Lines of receipts in one message: some hundred kilobytes. */
 const MOST_LINES_TOGETHER = 1_024;
 
 export function createObservationQueue({ send, nowMs, later, sessions }: ObservationQueueDeps): ObservationQueue {
   const touches = new Map<string, Of<'touch'>>();
+  const repeats = new Map<string, Of<'touch'>>();
+  const told = new Map<string, number>();
   const datagrams = new Map<string, Of<'datagram'>>();
   const contents: Of<'content'>[] = [];
   let ended: Of<'ended'>[] = [];
@@ -52,41 +61,51 @@ export function createObservationQueue({ send, nowMs, later, sessions }: Observa
   let isPressed = false;
   let onTheWay = 0;
   let lost = 0;
-  let leftAtMs = Number.NEGATIVE_INFINITY;
-  let planned = false;
+  let urgentLeftAtMs = Number.NEGATIVE_INFINITY;
+  let patientLeftAtMs = Number.NEGATIVE_INFINITY;
+  let plannedForMs = Number.POSITIVE_INFINITY;
 
-  const urgent = (): boolean => touches.size > 0 || contents.length > 0;
-  const waiting = (): boolean => urgent() || (ended.length > 0 && unrecorded < MOST_UNRECORDED) || datagrams.size > 0;
-  const dueAtMs = (): number => leftAtMs + (urgent() ? URGENT_EVERY_MS : PATIENT_EVERY_MS);
+  const urgent = (): number => touches.size + contents.length;
+  const patient = (): number => repeats.size + datagrams.size + (unrecorded < MOST_UNRECORDED ? ended.length : 0);
+  const urgentDueAtMs = (): number => (urgent() > 0 ? urgentLeftAtMs + URGENT_EVERY_MS : Number.POSITIVE_INFINITY);
+  const patientDueAtMs = (): number => {
+    const many = patient();
+    if (many === 0) return Number.POSITIVE_INFINITY;
+    return many >= PATIENT_BATCH ? Number.NEGATIVE_INFINITY : patientLeftAtMs + PATIENT_EVERY_MS;
+  };
 
   function leave(): void {
-    while (waiting() && onTheWay < MOST_ON_THE_WAY) {
-      if (nowMs() >= dueAtMs()) flushOne();
-      else {
-        plan();
-        return;
-      }
-    }
-  }
-
-  function plan(): void {
-    if (planned) return;
-    planned = true;
+    while (urgent() > 0 && onTheWay < MOST_ON_THE_WAY && nowMs() >= urgentDueAtMs()) sendUrgent();
+    while (onTheWay < MOST_PATIENT_ON_THE_WAY && nowMs() >= patientDueAtMs()) sendPatient();
+    // What the channel has no room for leaves when it has.
+    const dueAtMs = Math.min(onTheWay < MOST_ON_THE_WAY ? urgentDueAtMs() : Infinity, onTheWay < MOST_PATIENT_ON_THE_WAY ? patientDueAtMs() : Infinity);
+    if (dueAtMs >= plannedForMs) return;
+    plannedForMs = dueAtMs;
     later(
       () => {
-        planned = false;
+        if (plannedForMs === dueAtMs) plannedForMs = Number.POSITIVE_INFINITY;
         leave();
       },
-      Math.max(1, dueAtMs() - nowMs()),
+      Math.max(1, dueAtMs - nowMs()),
     );
   }
 
-  function flushOne(): void {
+  function sendUrgent(): void {
     const batch: TrapObservation[] = [];
-    takeFrom(touches, batch);
+    takeFrom(touches, batch, LARGEST_BATCH);
+    if (told.size + batch.length > MOST_TOLD) told.clear(); // whom it forgets it tells of in a hurry again
+    for (const { source } of batch) told.set(source, nowMs());
     batch.push(...contents.splice(0, LARGEST_BATCH - batch.length));
+    urgentLeftAtMs = nowMs();
+    sendOff(batch);
+  }
+
+  function sendPatient(): void {
+    const batch: TrapObservation[] = [];
+    takeFrom(repeats, batch, PATIENT_BATCH);
+    takeFrom(datagrams, batch, PATIENT_BATCH);
+    const room = Math.min(PATIENT_BATCH - batch.length, MOST_UNRECORDED - unrecorded);
     let taken = 0;
-    const room = Math.min(LARGEST_BATCH - batch.length, MOST_UNRECORDED - unrecorded);
     for (let lines = 0; taken < ended.length && taken < room && lines < MOST_LINES_TOGETHER; taken++) {
       const session = ended[taken];
       if (session === undefined) break;
@@ -96,20 +115,24 @@ export function createObservationQueue({ send, nowMs, later, sessions }: Observa
     }
     if (taken > 0) ended = ended.slice(taken);
     unrecorded += taken;
-    takeFrom(datagrams, batch);
-    const told = lost;
+    patientLeftAtMs = nowMs();
+    sendOff(batch);
+  }
+
+  function sendOff(batch: readonly TrapObservation[]): void {
+    const untold = lost;
     lost = 0;
     onTheWay++;
-    leftAtMs = nowMs();
-    send({ kind: 'observations', observations: batch, sessions: sessions(), lost: told }, () => {
+    send({ kind: 'observations', observations: batch, sessions: sessions(), lost: untold }, () => {
+      const wasFull = onTheWay === MOST_ON_THE_WAY || onTheWay === MOST_PATIENT_ON_THE_WAY;
       onTheWay--;
-      if (onTheWay === MOST_ON_THE_WAY - 1) leave();
+      if (wasFull) leave();
     });
   }
 
-  function takeFrom<T extends TrapObservation>(waitingOnes: Map<string, T>, batch: TrapObservation[]): void {
+  function takeFrom<T extends TrapObservation>(waitingOnes: Map<string, T>, batch: TrapObservation[], most: number): void {
     for (const [name, observation] of waitingOnes) {
-      if (batch.length >= LARGEST_BATCH) return;
+      if (batch.length >= most) return;
       batch.push(observation);
       waitingOnes.delete(name);
     }
@@ -117,11 +140,14 @@ export function createObservationQueue({ send, nowMs, later, sessions }: Observa
 
   function addTouch(touch: Of<'touch'>): void {
     const name = `${touch.port} ${touch.source}`;
-    const known = touches.get(name);
-    if (known !== undefined) touches.set(name, { ...known, count: known.count + touch.count, refused: known.refused + touch.refused });
-    else if (touches.size < MOST_WAITING) touches.set(name, touch);
+    const waitingOnes = wasTold(touch.source) ? repeats : touches;
+    const known = waitingOnes.get(name);
+    if (known !== undefined) waitingOnes.set(name, { ...known, count: known.count + touch.count, refused: known.refused + touch.refused });
+    else if (waitingOnes.size < MOST_WAITING) waitingOnes.set(name, touch);
     else lost += touch.count;
   }
+
+  const wasTold = (source: string): boolean => nowMs() - (told.get(source) ?? Number.NEGATIVE_INFINITY) < TOLD_MS;
 
   function addEnded(session: Of<'ended'>): void {
     const bytes = bytesOf(session);
@@ -162,7 +188,7 @@ export function createObservationQueue({ send, nowMs, later, sessions }: Observa
         case 'datagram':
           addDatagram(observation);
       }
-      if (onTheWay === 0 && urgent() && nowMs() >= dueAtMs()) flushOne();
+      if (urgent() > 0 && onTheWay < MOST_ON_THE_WAY && nowMs() >= urgentDueAtMs()) sendUrgent();
     },
     settled: leave,
     recorded(rows) {
@@ -170,16 +196,14 @@ export function createObservationQueue({ send, nowMs, later, sessions }: Observa
       leave();
     },
     pressed() {
-      const many = Math.max(ended.length, touches.size, contents.length);
+      const many = Math.max(ended.length, touches.size, repeats.size, contents.length);
       isPressed = many >= (isPressed ? RELIEVED_AT : PRESSED_AT);
       return isPressed;
     },
     flush() {
+      while (urgent() > 0) sendUrgent();
       unrecorded = 0;
-      while (waiting()) {
-        flushOne();
-        unrecorded = 0;
-      }
+      for (; patient() > 0; unrecorded = 0) sendPatient();
     },
   };
 }

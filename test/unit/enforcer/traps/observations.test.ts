@@ -71,14 +71,43 @@ test('a touch leaves at once; those that follow leave together, two milliseconds
 
 test('what was said in a trap leaves as urgently as a touch, the row of a session does not', () => {
   const { queue, sent, pass } = rig();
+  queue.add(endedOf('192.0.2.9'));
+  queue.settled();
   queue.add(content('192.0.2.1'));
-  expect(sent).toHaveLength(1);
+  expect(sent).toHaveLength(2);
   queue.add(endedOf('192.0.2.1'));
   queue.settled();
   pass(2);
-  expect(sent).toHaveLength(1);
+  expect(sent).toHaveLength(2);
   pass(8);
-  expect(sent[1]?.observations).toEqual([endedOf('192.0.2.1')]);
+  expect(sent[2]?.observations).toEqual([endedOf('192.0.2.1')]);
+});
+
+test('a source that was told of within a second is in no hurry to be told of again', () => {
+  const { queue, sent, pass } = rig();
+  queue.add(touchOf('192.0.2.1'));
+  pass(3);
+  queue.settled();
+  queue.add(touchOf('192.0.2.1', { port: 23 }));
+  queue.add(touchOf('192.0.2.2'));
+  queue.settled();
+  expect(sent.slice(1).map(({ observations }) => observations.map(one => one.source))).toEqual([['192.0.2.2'], ['192.0.2.1']]);
+  queue.add(touchOf('192.0.2.1', { port: 25 }));
+  queue.settled();
+  pass(2);
+  expect(sent).toHaveLength(3);
+  pass(8);
+  expect(sent[3]?.observations).toEqual([touchOf('192.0.2.1', { port: 25 })]);
+  pass(1_000);
+  queue.add(touchOf('192.0.2.1', { port: 26 }));
+  expect(sent).toHaveLength(5);
+});
+
+test('rows that are many do not wait, and leave in messages that hold up no touch for long', () => {
+  const { queue, sent } = rig();
+  for (let at = 0; at < 300; at++) queue.add(endedOf('192.0.2.1'));
+  queue.settled();
+  expect(sent.map(({ observations }) => observations.length)).toEqual([96, 96, 96]);
 });
 
 test('touches of one source and port are one observation with a count', () => {
@@ -113,9 +142,9 @@ test('touches go before contents, and contents before rows', () => {
   queue.add(endedOf('192.0.2.1'));
   queue.add(content('192.0.2.1'));
   queue.add(touchOf('192.0.2.2'));
-  queue.settled();
   pass(2);
-  expect(sent[1]?.observations.map(one => one.kind)).toEqual(['touch', 'content', 'ended']);
+  queue.settled();
+  expect(sent.slice(1).map(({ observations }) => observations.map(one => one.kind))).toEqual([['touch', 'content'], ['ended']]);
 });
 
 test('long receipts leave a part at a time', () => {
