@@ -63,7 +63,7 @@ export const TRAP_LIMITS: TrapLimits = {
   messages: 256,
   heartbeatMs: 250,
   repliesPerSecond: 200,
-  repliesPerSecondPerSource: 5,
+  repliesPerSecondPerSource: 20, // a scanner asks a dozen ports at once
 };
 
 const HEAP_MB = 192;

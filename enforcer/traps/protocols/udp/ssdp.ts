@@ -13,16 +13,9 @@ export const ssdp: UdpProtocol = {
   respond,
 };
 
-/** A scanner waits five seconds for each of twenty questions that get no answer. No longer than what they are answers to. */
-const REFUSAL = bytesOf('HTTP/1.1 400 Bad Request\r\n\r\n');
-
-function respond(datagram: Uint8Array, { persona, destination, sourcePort }: DatagramContext): Answer {
+function respond(datagram: Uint8Array, { persona, destination }: DatagramContext): Answer {
   const [first = '', ...lines] = latin1(datagram).split('\r\n', MOST_HEADERS + 1);
-  if (!first.startsWith('M-SEARCH ')) {
-    const observations = [malformed('no SSDP search')];
-    const isAnswer = first.startsWith('HTTP/') || first.startsWith('NOTIFY ') || ssdp.ports.includes(sourcePort);
-    return isAnswer ? { observations } : answerWithin(datagram, REFUSAL, observations);
-  }
+  if (!first.startsWith('M-SEARCH ')) return { observations: [malformed('no SSDP search')] };
   const headers = lines
     .map(line => /^([A-Za-z0-9-]{1,32}):[ \t]*(.*)$/.exec(line))
     .filter(match => match !== null)
