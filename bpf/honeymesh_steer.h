@@ -35,7 +35,7 @@ static __always_inline void steer_tcp(struct __sk_buff *context, const struct hm
 
 	if ((!opens && !is_ack(frame->tcp_flags)) || !is_tcp_trap_port(config, packet->port) || !is_own(config, frame, &packet->destination))
 		return;
-	if (!is_trap_alive(config, packet) || is_tcp_open(frame, config, packet, false))
+	if (!is_trap_alive(config, packet) || is_tcp_open(frame, config, packet, false) || is_ident(config, packet))
 		return;
 	listener = bpf_map_lookup_elem(&trap_listener, &key);
 	if (!listener)

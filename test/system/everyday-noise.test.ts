@@ -1,6 +1,6 @@
 /**
- * An hour of everyday traffic in some seconds: not one sighting may come of it. To the filter that is harder than the hour itself, since its
- * windows run in real time: what an hour spreads out falls into one.
+ * An hour of everyday traffic in some seconds: not one sighting may come of it, though every closed port is a trap. To the filter that is harder than the
+ * hour itself, since its windows run in real time: what an hour spreads out falls into one.
  */
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
@@ -23,7 +23,7 @@ let web: ReturnType<Namespace['start']>;
 
 beforeAll(async () => {
   scene = await createScene({
-    config: 'detect: { fast: { window: 1h } }\n',
+    config: 'detect: { fast: { window: 1h } }\ntraps: { ports: all }\n',
     before: async ({ host }) => {
       web = await startWeb(host);
     },
