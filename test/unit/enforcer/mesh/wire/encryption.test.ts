@@ -125,6 +125,7 @@ describe('the keyring', () => {
     const bytes = key(1);
     const ring = createKeyring([bytes]);
     bytes.fill(0);
+    expect(ring.keys.map(one => one.bytes)).toEqual([key(1)]);
     expect(open(seal(ascii('x'), createKeyring([key(1)])), ring, NO_BYTES, undefined).ok).toBe(true);
   });
 

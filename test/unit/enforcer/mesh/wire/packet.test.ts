@@ -1,6 +1,7 @@
 /** Datagrams: memberlist's net_test.go, util_test.go and label_test.go where they are about bytes, and our limits. */
 import { describe, expect, test } from 'vitest';
 import { MESSAGE_TYPE, type Message } from '#enforcer/mesh/protocol/messages.ts';
+import { COMPRESSED } from '#enforcer/mesh/protocol/wire/bodies.ts';
 import { joined, NO_BYTES } from '#enforcer/mesh/protocol/wire/bytes.ts';
 import { compound, partsOf } from '#enforcer/mesh/protocol/wire/compound.ts';
 import { compressed } from '#enforcer/mesh/protocol/wire/compression.ts';
@@ -8,6 +9,7 @@ import { describeFault } from '#enforcer/mesh/protocol/wire/faults.ts';
 import { createKeyring } from '#enforcer/mesh/protocol/wire/keyring.ts';
 import { labelHeader, labelOverhead, readLabel } from '#enforcer/mesh/protocol/wire/label.ts';
 import { WIRE_LIMITS } from '#enforcer/mesh/protocol/wire/limits.ts';
+import { compressLzw } from '#enforcer/mesh/protocol/wire/lzw.ts';
 import { encodeMessage } from '#enforcer/mesh/protocol/wire/message-codec.ts';
 import {
   CHECKSUM_OVERHEAD,
@@ -221,6 +223,14 @@ describe('limits of ours', () => {
     expect(performance.now() - startedAt).toBeLessThan(500);
   });
 
+  test('behind a compression that breaks off none is expanded: many of them would cost many limits', () => {
+    const breaksOff = COMPRESSED.message(MESSAGE_TYPE.compress, { Algo: 0, Buf: compressLzw(new Uint8Array(9000)).subarray(0, 20) });
+    expect(taken(compound([compressed(bytesOf(user(50))), breaksOff, compressed(bytesOf(user(60))), bytesOf(ping(1))]))).toEqual([
+      [user(50), ping(1)],
+      ['bad-compression', 'expands-too-far'],
+    ]);
+  });
+
   test('what several parts expand to counts together', () => {
     const half = compressed(bytesOf(user(1_100_000)));
     expect(taken(compound([half, half]))).toEqual([[user(1_100_000)], ['expands-too-far']]);
@@ -236,7 +246,11 @@ describe('limits of ours', () => {
   test('the messages of a datagram do not share its bytes', () => {
     const packet = Buffer.from(compound([bytesOf(user(3)), bytesOf({ kind: 'ack', sequence: 1, payload: ascii('xyz') })]));
     const before = taken(packet);
+    const encrypted = Buffer.from(sealPacket([bytesOf(ping(1))], { ...clear, keyring }));
+    const opened = decodePacket(encrypted, { ...opening, keyring });
     packet.fill(0);
+    encrypted.fill(0);
+    expect(opened).toMatchObject({ value: { sealed: { nonce: clear.nonce } } });
     expect(before).toEqual([[user(3), { kind: 'ack', sequence: 1, payload: ascii('xyz') }], []]);
   });
 

@@ -264,4 +264,12 @@ test('nothing more changes what was read, and messages do not share the chunks',
   expect(complete).toMatchObject({ message: pushPull });
 });
 
+test('a small message does not keep a large frame alive', () => {
+  const bytes = encodeStream({ ...pushPull, members: Array.from({ length: 50 }, () => member) }, { ...clear, keyring });
+  const complete = read(bytes, { keyring });
+  if (complete.state !== 'complete' || complete.message.kind !== 'push-pull') throw new Error(complete.state);
+  const [first = member] = complete.message.members;
+  for (const part of [complete.message.userState, first.meta, first.address]) expect(part.buffer.byteLength).toBe(part.length);
+});
+
 test('a connection that says nothing has nothing in it', () => expect(createStreamReader(reading).end()).toEqual(refused('empty')));
