@@ -10,6 +10,9 @@ import type { ClusterKey, Keyring } from './keyring.ts';
 
 export type EncryptionVersion = 0 | 1;
 
+/** What a member that speaks `protocol` sends. */
+export const encryptionVersionOf = (protocol: number): EncryptionVersion => (protocol === 1 ? 0 : 1);
+
 export const NONCE_BYTES = 12;
 const TAG_BYTES = 16;
 const HEAD_BYTES = 1 + NONCE_BYTES;

@@ -25,6 +25,9 @@ export const PART_OVERHEAD = 2;
 export const USER_OVERHEAD = 1;
 export const CHECKSUM_OVERHEAD = 5;
 
+/** A checksum is sent to whom it is known to be understood by: pMax of protocol 5 or more; null where nothing is known. */
+export const takesChecksum = (knownMax: number | null): boolean => knownMax !== null && knownMax >= 5;
+
 export interface EnvelopeOptions {
   readonly label: Uint8Array;
   /** The version in which the packet will be encrypted; null for clear. */
@@ -51,7 +54,7 @@ export interface SealOptions {
   /** Null or without keys: clear. */
   readonly keyring: Keyring | null;
   readonly compress: boolean;
-  /** For targets that are known to speak protocol 5 or more. */
+  /** See takesChecksum. */
   readonly checksum: boolean;
   /** By our own protocol version: 0 where it is 1. */
   readonly encryption: EncryptionVersion;

@@ -2,7 +2,7 @@
 import { createCipheriv } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
 import { joined, NO_BYTES } from '#enforcer/mesh/protocol/wire/bytes.ts';
-import { ENCRYPTION_OVERHEAD, open, sealed, sealedLength } from '#enforcer/mesh/protocol/wire/encryption.ts';
+import { ENCRYPTION_OVERHEAD, encryptionVersionOf, open, sealed, sealedLength } from '#enforcer/mesh/protocol/wire/encryption.ts';
 import { createKeyring, type Keyring } from '#enforcer/mesh/protocol/wire/keyring.ts';
 import { ascii, countedKey, toHex } from '#test/support/memberlist-vectors.ts';
 
@@ -31,6 +31,8 @@ describe('sealed and opened', () => {
       expect(open(blob, ring, ascii('label'), undefined)).toMatchObject({ ok: true, value: { plain, nonce } });
     }
   });
+
+  test('protocol 1 pads, later ones do not', () => expect([1, 2, 3, 4, 5].map(encryptionVersionOf)).toEqual([0, 1, 1, 1, 1]));
 
   test('the lengths are those of memberlist: 29 bytes more, or 29 and padding of 1 to 16', () => {
     expect(ENCRYPTION_OVERHEAD).toEqual({ 0: 45, 1: 29 });

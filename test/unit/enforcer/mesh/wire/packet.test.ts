@@ -20,6 +20,7 @@ import {
   packetBudget,
   type SealOptions,
   sealPacket,
+  takesChecksum,
 } from '#enforcer/mesh/protocol/wire/packet.ts';
 import { ascii, countedKey, fromHex } from '#test/support/memberlist-vectors.ts';
 
@@ -78,6 +79,10 @@ describe('checksum', () => {
     expect(packet).toHaveLength(4 + CHECKSUM_OVERHEAD);
     expect(taken(packet)).toEqual([[user(3)], []]);
     for (let at = 1; at < packet.length; at++) expect(taken(packet.with(at, (packet[at] ?? 0) ^ 0x10))).toBe('checksum');
+  });
+
+  test('it is sent to whom it is known to be understood by', () => {
+    expect([null, 2, 4, 5, 6].map(takesChecksum)).toEqual([false, false, false, true, true]);
   });
 
   test('inside of anything else it is not understood, as in Go', () => {
