@@ -43,7 +43,7 @@ interface Belief {
   readonly life: number;
 }
 
-export function createCheckers(world: Pick<World, 'nodes' | 'counts' | 'nowMs'>): Checkers {
+export function createCheckers(world: Pick<World, 'nodes' | 'counts' | 'nowMs' | 'isAnyCut'>): Checkers {
   const violations: Violation[] = [];
   const looked = new Map<Checker, number>(CHECKERS.map(checker => [checker, 0]));
   const beliefs = new Map<string, Belief>();
@@ -82,7 +82,8 @@ export function createCheckers(world: Pick<World, 'nodes' | 'counts' | 'nowMs'>)
   function death(observer: SimNode, member: MemberView, nowMs: number): void {
     const subject = byName.get(member.name);
     if (subject === undefined || member.state !== 'dead') return;
-    const settled = (node: SimNode): boolean => node.core !== null && !node.leaving && !node.paused && nowMs - node.disturbedAtMs > SETTLED_MS;
+    const settled = (node: SimNode): boolean =>
+      node.core !== null && !node.leaving && !node.paused && nowMs - node.disturbedAtMs > SETTLED_MS && !world.isAnyCut(node);
     check('no false death', !(settled(subject) && settled(observer)), () => `${observer.name} declared ${member.name} dead, which lives and was not disturbed`);
   }
 

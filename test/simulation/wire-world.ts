@@ -242,6 +242,7 @@ export function createWorld({ seed, nodes: count, own = {}, hooks, sabotage }: W
     watchers,
     feed,
     isCut,
+    isAnyCut: (node: SimNode): boolean => nodes.some(other => isCut(node, other) || isCut(other, node)),
     get nowMs() {
       return nowMs;
     },

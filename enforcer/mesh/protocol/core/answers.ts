@@ -1,5 +1,6 @@
 /** What others ask of us: are you there, and is that one there. */
 import type { Message, StreamMessage } from '../messages.ts';
+import { isGreeting } from './acquaintance.ts';
 import type { Context } from './context.ts';
 import type { Endpoint } from './endpoint.ts';
 import type { Mail } from './mail.ts';
@@ -31,6 +32,10 @@ export function createAnswers(context: Context, mail: Mail): Answers {
   return {
     ping(ping, from) {
       if (!isForUs(ping, from)) return;
+      if (isGreeting(ping)) {
+        mail.toAddress({ kind: 'ack', sequence: ping.sequence, payload: null }, from);
+        return;
+      }
       const payload = deps.hooks?.ackPayload?.() ?? null;
       mail.withBroadcasts({ kind: 'ack', sequence: ping.sequence, payload }, replyAddress(ping, from));
     },

@@ -157,6 +157,7 @@ export function createClaims(context: Context, mail: Mail): Claims {
     if (state !== 'alive') setState(member, 'alive', nowMs);
     if (state === 'dead' || state === 'left') {
       member.greetings = 0;
+      member.greetedAtMs = Number.NEGATIVE_INFINITY;
       context.tell({ kind: 'join', member: viewOf(member) });
     } else {
       if (state === 'suspect') context.tell({ kind: 'alive', member: viewOf(member) });

@@ -21,6 +21,7 @@ export interface Context {
   readonly acks: Acks;
   /** True from the command `leave` on. */
   leaving: boolean;
+  /** Below 2^31: what is above is a greeting. */
   nextSequence(): number;
   emit(output: Output): void;
   tell(event: MemberEvent): void;

@@ -56,7 +56,12 @@ export function createExchange(context: Context, claims: Claims, streams: Stream
     const stream = { to: endpointOf(to), request: ownState(join), replyExpected: true, deadlineMs: nowMs + options.tcpTimeoutMs };
     streams.open(stream, (result, atMs) => {
       if (!result.ok) return done({ why: result.why, text: '' });
-      if (result.message?.kind === 'push-pull') return done(merge(result.message, join, to, atMs));
+      if (result.message?.kind === 'push-pull') {
+        const failure = merge(result.message, join, to, atMs);
+        const member = table.at(to);
+        if (member !== undefined) member.acquainted = true;
+        return done(failure);
+      }
       if (result.message?.kind === 'error') return done({ why: 'refused', text: result.message.text });
       context.refuse('unexpected-reply', { from: to });
       done({ why: 'malformed', text: '' });

@@ -69,7 +69,7 @@ export function createMember(options: MemberOptions, deps: MemberDeps): Core {
     acks: createAcks(),
     leaving: false,
     nextSequence() {
-      sequence = (sequence + 1) >>> 0;
+      sequence = (sequence + 1) & 0x7fff_ffff;
       return sequence;
     },
     emit,
