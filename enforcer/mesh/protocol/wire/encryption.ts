@@ -1,6 +1,7 @@
 /**
  * AES-GCM under a key of the cluster: version, nonce of 12 bytes, ciphertext, tag of 16 bytes. Version 0 pads with PKCS#7 first, for no reason but history;
- * members that speak protocol 1 still send it, and both are always taken.
+ * members that speak protocol 1 still send it, and both are always taken. The version itself is not authenticated: on its way, a message can gain its
+ * padding or lose what looks like some. Whatever must not change is signed within (HM1).
  */
 import { createCipheriv, createDecipheriv } from 'node:crypto';
 import { type Parsed, parsed, unparsed } from '@honeymesh/intel/parsed';

@@ -54,6 +54,14 @@ describe('sealed and opened', () => {
     expect(open(blob, ring, label, undefined)).toEqual({ ok: false, why });
   });
 
+  test('the version is not authenticated, which no receiver can mend: who flips it on the way adds padding to a message, or cuts off what looks like some', () => {
+    const padded = seal(ascii('hello'), ring, 0).with(0, 1);
+    expect(open(padded, ring, NO_BYTES, undefined)).toMatchObject({ ok: true, value: { plain: joined(ascii('hello'), new Uint8Array(11).fill(11)) } });
+    const cut = seal(joined(ascii('hello'), new Uint8Array(40).fill(1)), ring, 1).with(0, 0);
+    expect(open(cut, ring, NO_BYTES, undefined)).toMatchObject({ ok: true, value: { plain: joined(ascii('hello'), new Uint8Array(39).fill(1)) } });
+    expect(open(seal(ascii('hello world, hello all'), ring, 1).with(0, 0), ring, NO_BYTES, undefined)).toEqual({ ok: false, why: 'bad-padding' });
+  });
+
   test('a nonce of another length is a bug of ours', () => {
     expect(() => sealed(NO_BYTES, { key: createKeyring([key(1)]).keys[0] as never, version: 1, nonce: new Uint8Array(8), context: NO_BYTES })).toThrow(
       RangeError,
