@@ -15,7 +15,7 @@ const SCANNER = '10.79.0.99';
 const [SERVER, CLIENT, TOUCHES] = ['10.79.0.100', '10.79.0.101', '10.79.0.110'];
 const CONTAINER = '10.98.0.2';
 /** On the host, for the container's 80 and 53; and what the server outside has. */
-const [PUBLISHED, PUBLISHED_UDP, ABROAD] = [8_080, 8_053, 9_000] as const;
+const [PUBLISHED, PUBLISHED_UDP, LATE, ABROAD] = [8_080, 8_053, 8_099, 9_000] as const;
 const RULES = `
 table ip nat {
   chain pre { type nat hook prerouting priority dstnat;
@@ -121,6 +121,11 @@ test('what a container asks outside and what is published of it work as ever, an
   expect(await published(CLIENT, 20)).toBe('tcp container, udp container');
   expect(await steered()).toEqual(before);
   await expectUnsighted(CLIENT, SERVER);
+  // Another is published now; the last test asks it.
+  await host.run([
+    'nft',
+    `add rule ip nat pre iifname "eth0" tcp dport ${LATE} dnat to ${CONTAINER}:80; add rule ip nat pre iifname "eth0" udp dport ${LATE} dnat to ${CONTAINER}:53`,
+  ]);
 });
 
 test('a container may ask from whatever ports it likes: whom it asks is not taken for a scanner', async () => {
@@ -240,3 +245,8 @@ async function serves({ name, port, questions, real, config, command }: Daemon, 
   expect(await steered()).toEqual(before);
   daemon.kill('SIGKILL');
 }
+
+test('a port that is published while the enforcer runs is known within ten seconds, and nobody who came before is barred', async () => {
+  await eventually('it is known', async () => (await asked(outside, CLIENT, HOST, [LATE, LATE])) === 'tcp container, udp container');
+  expect(await enforcer.json<BanRow[]>(['bans', 'list', '--target', CLIENT])).toEqual([]);
+});
