@@ -1,6 +1,7 @@
 /** What the kernel, the ledger and the traps take from the configuration. */
 import { unreachable } from '@honeymesh/intel/parsed';
 import type { KernelConfig } from '../kernel/port.ts';
+import { ADVICE_POLICY } from '../ledger/advice/advice.ts';
 import type { LedgerPolicy } from '../ledger/decisions.ts';
 import type { TrapLimits } from '../traps/messages.ts';
 import type { Config } from './config.ts';
@@ -67,6 +68,7 @@ export function ledgerPolicyOf(
     aggregateAt: bans.aggregateAt,
     widenAt: bans.widenAt,
     patience: patienceOf(config.traps),
+    advice: { ...ADVICE_POLICY, never: config.share.never },
   };
 }
 

@@ -1,5 +1,5 @@
 /** What the CLI may ask of the daemon, and the rows it gets: the JSON shapes of the operator's contract. */
-import type { AllowCause, Patience } from '@honeymesh/intel/bans';
+import type { AdvicePath, AllowCause, Patience } from '@honeymesh/intel/bans';
 import type { Degraded, EventKind, Transport } from '@honeymesh/intel/events';
 import type { Origin, Tier } from '@honeymesh/intel/evidence';
 import type { Finding } from '@honeymesh/intel/findings';
@@ -21,6 +21,10 @@ export interface BanRow {
   /** When a confined source is banned in full at the latest. */
   readonly fullAt: string | null;
   readonly offences?: number;
+  /** Only where it holds on the word of others alone. True: so few say so that it is for minutes. */
+  readonly provisional?: boolean;
+  /** Who advised it, first one first. */
+  readonly advisers?: readonly { readonly signer: string; readonly site: string | null; readonly path: AdvicePath; readonly at: string }[];
   readonly note?: string;
 }
 

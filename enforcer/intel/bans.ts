@@ -18,6 +18,10 @@ export interface Ban {
   readonly offences: number;
   /** Held to the traps for now; absent: a full ban. */
   readonly confined?: Confinement;
+  /** Holds on the word of others alone; absent: on own evidence or by order. */
+  readonly advised?: Advised;
+  /** Who advised it, first one first; stays when own evidence follows. */
+  readonly advisers?: readonly Adviser[];
   /** The operator's words, or the sentence that a rule gave. */
   readonly note?: string;
 }
@@ -26,6 +30,27 @@ export interface Ban {
 export interface Confinement {
   readonly since: UnixMs;
   readonly fullAt: UnixMs;
+}
+
+/** A ban by advice: since when, and whether so few say so that it is only for minutes. */
+export interface Advised {
+  readonly since: UnixMs;
+  readonly provisional: boolean;
+}
+
+/** Ways on which advice comes in. */
+export const ADVICE_PATHS = ['mesh', 'hub'] as const;
+export type AdvicePath = (typeof ADVICE_PATHS)[number];
+
+/** One who advised a ban. */
+export interface Adviser {
+  /** Key id of who signed it. */
+  readonly signer: string;
+  /** As the signer's certificate says; null without one. */
+  readonly site: string | null;
+  readonly path: AdvicePath;
+  /** When it was signed. */
+  readonly at: UnixMs;
 }
 
 /** How long a source that touched a trap is listened to before its full ban: not at all, one talk, or several. */

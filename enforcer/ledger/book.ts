@@ -5,7 +5,7 @@ import { TIERS, type Tier } from '@honeymesh/intel/evidence';
 import { createPrefixTable } from '@honeymesh/intel/prefix-table';
 import type { UnixMs } from '@honeymesh/intel/time';
 import { createDeadlines, type Deadlines } from './deadlines.ts';
-import { ROOMS, type Room, roomOf } from './rooms.ts';
+import { ROOMS, type Room, roomOf, weightOf } from './rooms.ts';
 
 export interface Book {
   readonly size: number;
@@ -18,9 +18,9 @@ export interface Book {
   within(target: Prefix, limit?: number): readonly Ban[];
   all(): readonly Ban[];
   count(room: Room): number;
-  /** Bans of E0, which only adoption brings in. */
+  /** Bans that weigh as little as E0: by advice, and those of E0, which only adoption brings in. */
   countWeak(room: Room): number;
-  /** The ban of this tier that ends soonest. */
+  /** The ban of this weight that ends soonest. */
   soonest(room: Room, tier: Tier): Ban | undefined;
   /** A ban that is over at `now`, soonest first. */
   over(now: UnixMs): Ban | undefined;
@@ -58,9 +58,9 @@ export function createBook(bans: readonly Ban[], dueAt: (ban: Ban) => number): B
 
   function put(ban: Ban): void {
     const held = table.get(ban.target);
-    if (held !== undefined && held.tier !== ban.tier) endsOf(roomOf(ban.target), held.tier).delete(ban.target);
+    if (held !== undefined && weightOf(held) !== weightOf(ban)) endsOf(roomOf(ban.target), weightOf(held)).delete(ban.target);
     table.set(ban.target, ban);
-    endsOf(roomOf(ban.target), ban.tier).set(ban.target, endOf(ban));
+    endsOf(roomOf(ban.target), weightOf(ban)).set(ban.target, endOf(ban));
     noneEndsBefore = Math.min(noneEndsBefore, endOf(ban));
     if (ban.confined === undefined) {
       if (held?.confined !== undefined) dues.delete(ban.target);
@@ -88,7 +88,7 @@ export function createBook(bans: readonly Ban[], dueAt: (ban: Ban) => number): B
       const held = table.get(target);
       if (held === undefined) return;
       table.delete(target);
-      endsOf(roomOf(target), held.tier).delete(target);
+      endsOf(roomOf(target), weightOf(held)).delete(target);
       if (held.confined !== undefined) dues.delete(target);
     },
     covering: table.covering,

@@ -4,6 +4,8 @@ import type { AllowEntry, Ban, Patience } from '@honeymesh/intel/bans';
 import type { Mode } from '@honeymesh/intel/evidence';
 import type { Sighting } from '@honeymesh/intel/sightings';
 import type { UnixMs } from '@honeymesh/intel/time';
+import type { AdviceEffect, AdvicePolicy, AdviceRefusal, ReceivedAdvice, ReceivedWithdrawal } from './advice/advice.ts';
+import type { AdviceRecord } from './advice/records.ts';
 
 export interface LedgerPolicy {
   readonly mode: Mode;
@@ -26,6 +28,8 @@ export interface LedgerPolicy {
   /** `longestMs`: from the first touch to the full ban, whatever the source does. With `instant` nobody is confined. In `listen` hostile content (E2) makes
    * the ban full at once, in `study` it does not. */
   readonly patience: { readonly kind: Patience; readonly longestMs: number };
+  /** How far others are believed; absent: ADVICE_POLICY. */
+  readonly advice?: AdvicePolicy;
 }
 
 /** Why a confined source is now fully banned: it touched a third port, its last session ended, it had as many sessions as `study` grants. */
@@ -57,23 +61,41 @@ export type LedgerInput =
   | { readonly kind: 'auto-allow'; readonly entries: readonly AllowEntry[] }
   /** A ban that the kernel holds and the book does not know (found at reconciling): taken in as it is, but in full: nobody is left who would hear it out. */
   | { readonly kind: 'adopt'; readonly ban: Ban }
+  /** What a peer says of a target, its signature checked. Known already, or older than what the same signer said last: nothing. */
+  | { readonly kind: 'advice'; readonly advice: ReceivedAdvice }
+  | { readonly kind: 'withdrawal'; readonly withdrawal: ReceivedWithdrawal }
+  /** A signer broke its rate, or said two things under one number, and the proof was kept. */
+  | { readonly kind: 'misconduct'; readonly signer: string }
+  /** Its certificate was revoked: what it said holds no longer. */
+  | { readonly kind: 'revoked'; readonly signer: string }
   | { readonly kind: 'tick' };
 
-/** `completed`: it was confined and is full now; whether it was prolonged or strengthened by that is secondary. */
-export type BanChange = 'new' | 'prolonged' | 'strengthened' | 'completed';
+/**
+ * `completed`: it was confined and is full now; whether it was prolonged or strengthened by that is secondary. `shortened`: a ban by advice of which a part was
+ * taken back. Own evidence or an order in place of a ban by advice is `strengthened`, with an end of its own, which may come sooner: what advice still holds
+ * then is banned anew.
+ */
+export type BanChange = 'new' | 'prolonged' | 'strengthened' | 'completed' | 'shortened';
 
 export type Decision =
   /** `why`: there with the change `completed`. */
   | { readonly kind: 'ban'; readonly ban: Ban; readonly change: BanChange; readonly because: Sighting | null; readonly why?: CompletedBy }
   /** One prefix instead of many addresses; `replaces` are lifted with it. */
   | { readonly kind: 'aggregate'; readonly ban: Ban; readonly replaces: readonly Ban[]; readonly because: Sighting | null }
-  | { readonly kind: 'lift'; readonly ban: Ban; readonly why: 'order' | 'allowed' }
+  /** `withdrawn`: advice held it, and does not any more. */
+  | { readonly kind: 'lift'; readonly ban: Ban; readonly why: 'order' | 'allowed' | 'withdrawn' }
   | { readonly kind: 'expire'; readonly ban: Ban }
   | { readonly kind: 'evict'; readonly ban: Ban; readonly for: Prefix }
   | { readonly kind: 'allow'; readonly entry: AllowEntry }
   | { readonly kind: 'disallow'; readonly entry: AllowEntry }
   /** Seen and recorded, nothing else: E0, allow-listed, mode observe, or banned already for at least as long. */
   | { readonly kind: 'record'; readonly sighting: Sighting; readonly why: 'spoofable' | 'allowed' | 'observe' | 'banned'; readonly wouldBan: boolean }
+  /** Advice was taken; the ban that it led to is a decision of its own. `wouldBan`: mode observe. */
+  | { readonly kind: 'advice-accepted'; readonly advice: ReceivedAdvice; readonly effect: AdviceEffect; readonly wouldBan: boolean }
+  /** `untold`: so many more of this signer were refused before and not told one by one. */
+  | { readonly kind: 'advice-refused'; readonly advice: ReceivedAdvice; readonly why: AdviceRefusal; readonly text: string; readonly untold: number }
+  /** `targets`: of which the signer had said something. Whatever was lifted by it are decisions of their own. */
+  | { readonly kind: 'withdrawal'; readonly withdrawal: ReceivedWithdrawal; readonly targets: readonly Prefix[] }
   | { readonly kind: 'refuse'; readonly target: Prefix; readonly why: string; readonly fix: string; readonly because: Sighting | null };
 
 /** What a ban of `target` would do, without doing it: `bans add --dry-run`. */
@@ -94,6 +116,8 @@ export interface LedgerSnapshot {
   /** Orders only; what is allowed by itself is found again at each start. */
   readonly allowed: readonly AllowEntry[];
   readonly offences: readonly Offence[];
+  /** What is remembered of others' advice; absent: nothing. */
+  readonly advice?: readonly AdviceRecord[];
 }
 
 export interface Offence {
@@ -108,11 +132,19 @@ export type LedgerChange =
   | { readonly kind: 'put-allow'; readonly entry: AllowEntry }
   | { readonly kind: 'remove-allow'; readonly target: Prefix }
   | { readonly kind: 'put-offence'; readonly offence: Offence }
-  | { readonly kind: 'remove-offence'; readonly target: Prefix };
+  | { readonly kind: 'remove-offence'; readonly target: Prefix }
+  | { readonly kind: 'put-advice'; readonly record: AdviceRecord }
+  | { readonly kind: 'remove-advice'; readonly key: string };
 
 export interface LedgerOutcome {
   readonly decisions: readonly Decision[];
   readonly changes: readonly LedgerChange[];
+}
+
+export interface SignerStanding {
+  readonly trust: number;
+  readonly accepted: number;
+  readonly refused: number;
 }
 
 export interface Ledger {
@@ -128,5 +160,7 @@ export interface Ledger {
   fullRooms(): readonly { readonly why: string; readonly fix: string }[];
   allowed(): readonly AllowEntry[];
   offence(target: Prefix): Offence | null;
+  /** How a signer stands: trust from 0 to 1, and what of its advice was taken and refused since the start. */
+  standing(signer: string, now: UnixMs): SignerStanding;
   snapshot(): LedgerSnapshot;
 }

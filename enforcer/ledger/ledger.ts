@@ -11,6 +11,10 @@ import { unreachable } from '@honeymesh/intel/parsed';
 import type { Sighting } from '@honeymesh/intel/sightings';
 import { NEVER_BANNED, specialRange } from '@honeymesh/intel/special-ranges';
 import type { UnixMs } from '@honeymesh/intel/time';
+import { ADVICE_POLICY, ALONE, type MeshSurroundings } from './advice/advice.ts';
+import { inPlaceOf } from './advice/bans.ts';
+import { createAdviceDesk } from './advice/desk.ts';
+import { createAdviceMemory } from './advice/memory.ts';
 import { createAllowList, type ListChange, weightiest } from './allow-list.ts';
 import { createBook } from './book.ts';
 import { confinedBan, dueAt, fullBan, heard, isHeardOut, unconfined } from './confinement.ts';
@@ -33,13 +37,17 @@ const NO_RULE_LEFT: Refusal = {
   fix: '"honeymesh allow list" and "honeymesh bans list" show what holds it: write neighbours as one prefix, or remove what is not needed',
 };
 
-export function createLedger(policy: LedgerPolicy, bystanders: Bystanders, snapshot: LedgerSnapshot = EMPTY): Ledger {
+/** `mesh`: what is known of peers; without it every peer is taken for a host of the same site. */
+export function createLedger(policy: LedgerPolicy, bystanders: Bystanders, snapshot: LedgerSnapshot = EMPTY, mesh: MeshSurroundings = ALONE): Ledger {
   const book = createBook(snapshot.bans, ban => dueAt(ban, policy));
   const allowList = createAllowList(snapshot.allowed);
   // As many offences as bans: who waits in memory is bounded like who is banned.
   const offencesAtMost = ROOMS.reduce((sum, room) => sum + policy.capacity[room], 0);
   const offences = createOffences({ memoryMs: policy.memoryMs, atMost: offencesAtMost }, snapshot.offences);
   const placing = createPlacing({ policy, book, allowList, offences, bystanders });
+  const advice = policy.advice ?? ADVICE_POLICY;
+  const memory = createAdviceMemory(advice, snapshot.advice ?? []);
+  const desk = createAdviceDesk({ policy: advice, observes: policy.mode === 'observe', book, placing, memory, allowList, bystanders, mesh });
 
   /** Bans what was seen, or says why it is only recorded. */
   function sight(sighting: Sighting, now: UnixMs, out: Outbox): Recorded | Refusal | null {
@@ -52,16 +60,20 @@ export function createLedger(policy: LedgerPolicy, bystanders: Bystanders, snaps
     const { target } = sighted;
     const held = book.get(target);
     if (held?.confined !== undefined) return hear(held, sighting, now, out);
-    if (held !== undefined) {
+    if (held !== undefined && held.advised === undefined) {
       const more = mergedSighting(held, sighting, policy, now);
       if (more === null) return 'banned';
       placing.replace(more, sighting, out);
       return null;
     }
     const ban = firstBan(target, sighting, offenceNumber(offences, target, now), policy, now);
+    if (held !== undefined) {
+      placing.own(inPlaceOf(held, ban), sighting, now, out);
+      return null;
+    }
     const covers = book.covering(target);
     // Evidence about one address never prolongs the ban of a prefix: it gets a ban of its own where it would outlast that.
-    if (covers.some(cover => endOf(cover) >= endOf(ban))) return 'banned';
+    if (covers.some(cover => cover.advised === undefined && endOf(cover) >= endOf(ban))) return 'banned';
     // Who is in a full ban of a prefix has been heard enough.
     const listening = isHeardOut(sighting, policy) && covers.every(cover => cover.confined !== undefined);
     return placing.place(listening ? confinedBan(ban, policy, now) : ban, sighting, now, out);
@@ -83,6 +95,10 @@ export function createLedger(policy: LedgerPolicy, bystanders: Bystanders, snaps
   function add(ban: Ban, why: CompletedBy, now: UnixMs, out: Outbox): Refusal | null {
     const held = book.get(ban.target);
     if (held === undefined) return placing.admit(ban, null, now, out);
+    if (held.advised !== undefined) {
+      placing.own(inPlaceOf(held, ban), null, now, out);
+      return null;
+    }
     const more = merged(held, ban) ?? { ban: held, change: 'prolonged' };
     if (held.confined === undefined) placing.replace(more, null, out);
     else placing.complete(unconfined(more.ban), why, null, now, out);
@@ -94,7 +110,8 @@ export function createLedger(policy: LedgerPolicy, bystanders: Bystanders, snaps
     const refusal = banRefusal(target, allowList, bystanders);
     if (refusal !== null) return refusal;
     if (expiresAt !== null && expiresAt <= now) return IN_THE_PAST;
-    const count = book.get(target)?.offences ?? offenceNumber(offences, target, now);
+    const before = book.get(target);
+    const count = before !== undefined && before.advised === undefined ? before.offences : offenceNumber(offences, target, now);
     const words = note === undefined ? {} : { note };
     const ban: Ban = { target, tier: 'operator', reasons: ['order'], origins: ['operator'], createdAt: now, expiresAt, offences: count, ...words };
     const noRoom = add(ban, 'order', now, out);
@@ -157,6 +174,9 @@ export function createLedger(policy: LedgerPolicy, bystanders: Bystanders, snaps
       placing.expire(now, out);
       placing.fit(now, out);
       out.changes.push(...offences.clean(now));
+      desk.follow(0, now, out);
+      memory.clean(now, out.changes);
+      const before = out.decisions.length;
       switch (input.kind) {
         case 'sighting': {
           const { sighting } = input;
@@ -192,11 +212,24 @@ export function createLedger(policy: LedgerPolicy, bystanders: Bystanders, snaps
         case 'adopt':
           adopt(input.ban, now, out);
           break;
+        case 'advice':
+          desk.advise(input.advice, now, out);
+          break;
+        case 'withdrawal':
+          desk.withdraw(input.withdrawal, now, out);
+          break;
+        case 'misconduct':
+          desk.misconduct(input.signer, now, out);
+          break;
+        case 'revoked':
+          desk.revoke(input.signer, now, out);
+          break;
         case 'tick':
           break;
         default:
           return unreachable(input);
       }
+      desk.follow(before, now, out);
       return out;
     },
     nextDeadline() {
@@ -221,7 +254,11 @@ export function createLedger(policy: LedgerPolicy, bystanders: Bystanders, snaps
     fullRooms: placing.fullRooms,
     allowed: allowList.all,
     offence: target => offences.get(target) ?? null,
-    snapshot: () => ({ bans: book.all(), allowed: allowList.orders(), offences: offences.all() }),
+    standing: desk.standing,
+    snapshot() {
+      const remembered = memory.all();
+      return { bans: book.all(), allowed: allowList.orders(), offences: offences.all(), ...(remembered.length === 0 ? {} : { advice: remembered }) };
+    },
   };
 }
 

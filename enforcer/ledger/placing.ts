@@ -10,10 +10,10 @@ import { TIERS, tierNumber } from '@honeymesh/intel/evidence';
 import type { Sighting } from '@honeymesh/intel/sightings';
 import type { UnixMs } from '@honeymesh/intel/time';
 import { fullBan } from './confinement.ts';
-import type { CompletedBy, Decision, LedgerChange } from './decisions.ts';
+import type { BanChange, CompletedBy, Decision, LedgerChange } from './decisions.ts';
 import type { Refusal } from './orders.ts';
-import { isAutomatic, isStrong, ROOMS, type Room, roomOf, weakLimit } from './rooms.ts';
-import { endOf, type Merged } from './terms.ts';
+import { isAutomatic, isStrong, ROOMS, type Room, roomOf, weakLimit, weightOf } from './rooms.ts';
+import { endOf } from './terms.ts';
 import { replacedBy, type WideningDeps, widened } from './widening.ts';
 
 /** What one input led to, gathered in order. */
@@ -22,17 +22,24 @@ export interface Outbox {
   readonly changes: LedgerChange[];
 }
 
+export interface Replacement {
+  readonly ban: Ban;
+  readonly change: Exclude<BanChange, 'new' | 'completed'>;
+}
+
 export interface Placing {
   /** Puts a new ban in, or a wider one that it completes. Returns why not, where there is no room. */
   place(ban: Ban, because: Sighting | null, now: UnixMs, out: Outbox): Refusal | null;
   /** Puts a new ban in as it is. Returns why not, where there is no room. */
   admit(ban: Ban, because: Sighting | null, now: UnixMs, out: Outbox): Refusal | null;
   /** Replaces the ban of the same target. */
-  replace(more: Merged, because: Sighting | null, out: Outbox): void;
+  replace(more: Replacement, because: Sighting | null, out: Outbox): void;
+  /** Puts a ban on own evidence in the place of one by advice. From now on it counts among its neighbours. */
+  own(ban: Ban, because: Sighting | null, now: UnixMs, out: Outbox): void;
   /** Puts a full ban in the place of the confined one of the same target. From now on it counts among its neighbours. */
   complete(full: Ban, why: CompletedBy, because: Sighting | null, now: UnixMs, out: Outbox): void;
   /** Takes a ban out and forgives it: its offence does not count. */
-  lift(ban: Ban, why: 'order' | 'allowed', now: UnixMs, out: Outbox): void;
+  lift(ban: Ban, why: 'order' | 'allowed' | 'withdrawn', now: UnixMs, out: Outbox): void;
   /** Makes full whom nobody listens to any longer, and ends what is over. */
   expire(now: UnixMs, out: Outbox): void;
   /** Makes the book fit rooms that became smaller. */
@@ -51,14 +58,15 @@ export function createPlacing(deps: WideningDeps): Placing {
 
   function put(ban: Ban, out: Outbox): void {
     book.put(ban);
-    out.changes.push({ kind: 'put-ban', ban }, ...offences.forget(ban.target));
+    out.changes.push({ kind: 'put-ban', ban }, ...(ban.advised === undefined ? offences.forget(ban.target) : []));
   }
 
   /** Takes a ban out and remembers it as an offence that ended, or will end, at `endedAt`. */
   function remove(ban: Ban, count: number, endedAt: UnixMs, out: Outbox): void {
     book.remove(ban.target);
     out.changes.push({ kind: 'remove-ban', target: ban.target });
-    if (count > 0) out.changes.push(...offences.remember({ target: ban.target, count, lastEndedAt: endedAt }));
+    // What others say of it is no offence that this host saw.
+    if (count > 0 && ban.advised === undefined) out.changes.push(...offences.remember({ target: ban.target, count, lastEndedAt: endedAt }));
   }
 
   function evict(ban: Ban, target: Prefix, now: UnixMs, out: Outbox): void {
@@ -67,7 +75,7 @@ export function createPlacing(deps: WideningDeps): Placing {
   }
 
   const isFull = (room: Room): boolean => used(room) >= policy.capacity[room];
-  const isOverShare = (ban: Ban, room: Room): boolean => !isStrong(ban.tier) && book.countWeak(room) >= weakLimit(policy, room);
+  const isOverShare = (ban: Ban, room: Room): boolean => !isStrong(weightOf(ban)) && book.countWeak(room) >= weakLimit(policy, room);
 
   function victim(room: Room, atMost: Ban['tier']): Ban | undefined {
     for (const tier of TIERS) {
@@ -78,6 +86,8 @@ export function createPlacing(deps: WideningDeps): Placing {
     return undefined;
   }
 
+  const freedRules = (wide: Ban): number => replacedBy(wide.target, wide.expiresAt, book).filter(held => roomOf(held.target) === 'rules').length;
+
   /** Puts a prefix ban in the place of its members. `widened` saw to it that a rule is free. */
   function placeWide(wide: Ban, because: Sighting | null, now: UnixMs, out: Outbox): void {
     const wider = widened(wide, deps, now);
@@ -87,6 +97,12 @@ export function createPlacing(deps: WideningDeps): Placing {
         return;
       }
       placeWide(wider, null, now, out); // it replaces two rules or more, so there is one for `wide` still
+    }
+    // `widened` reckoned with the rules that weak bans hold.
+    while (book.get(wide.target) === undefined && used('rules') - freedRules(wide) >= policy.capacity.rules) {
+      const weak = book.soonest('rules', 'E0');
+      if (weak === undefined) break;
+      evict(weak, wide.target, now, out);
     }
     const replaces = replacedBy(wide.target, wide.expiresAt, book);
     for (const ban of replaces) remove(ban, ban.offences, wide.expiresAt ?? now, out);
@@ -116,10 +132,10 @@ export function createPlacing(deps: WideningDeps): Placing {
     const room = roomOf(ban.target);
     const lacksRoom = (): boolean => isFull(room) || isOverShare(ban, room);
     if (lacksRoom()) {
-      const leaving = victim(room, ban.tier);
+      const leaving = victim(room, weightOf(ban));
       const around = leaving === undefined ? undefined : widened(leaving, deps, now);
       if (around !== undefined) placeWide(around, null, now, out);
-      const next = lacksRoom() ? victim(room, ban.tier) : undefined;
+      const next = lacksRoom() ? victim(room, weightOf(ban)) : undefined;
       if (next !== undefined) evict(next, ban.target, now, out);
       if (lacksRoom()) return fullOf(room, policy.capacity[room], 'and nothing weaker can make way');
     }
@@ -155,6 +171,11 @@ export function createPlacing(deps: WideningDeps): Placing {
     lift(ban, why, now, out) {
       remove(ban, ban.offences - 1, now, out);
       out.decisions.push({ kind: 'lift', ban, why });
+    },
+    own(ban, because, now, out) {
+      put(ban, out);
+      out.decisions.push({ kind: 'ban', ban, change: 'strengthened', because });
+      widenAround(ban, now, out);
     },
     complete(full, why, because, now, out) {
       makeFull(full, why, because, out);

@@ -1,5 +1,6 @@
 /** Which map of the kernel holds a ban, and how much of it a tier may fill. */
 import { bitsOf, familyOf, isHostPrefix, type Prefix } from '@honeymesh/intel/address';
+import type { Ban } from '@honeymesh/intel/bans';
 import { type Tier, tierNumber } from '@honeymesh/intel/evidence';
 import type { LedgerPolicy } from './decisions.ts';
 
@@ -11,6 +12,9 @@ export function roomOf(target: Prefix): Room {
   if (isHostPrefix(target)) return 'ipv6Exact';
   return bitsOf(target) === 64 ? 'ipv6' : 'rules';
 }
+
+/** How much a ban weighs where room is short: on the word of others alone it weighs like what can be spoofed, and never displaces what this host saw. */
+export const weightOf = (ban: Ban): Tier => (ban.advised === undefined ? ban.tier : 'E0');
 
 /** Proven by a handshake or ordered: what the reserved share is kept for. */
 export const isStrong = (tier: Tier): boolean => tierNumber(tier) >= tierNumber('E1');

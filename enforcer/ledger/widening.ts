@@ -17,7 +17,7 @@ import type { AllowList } from './allow-list.ts';
 import type { Book } from './book.ts';
 import type { Bystanders, LedgerPolicy } from './decisions.ts';
 import type { Offences } from './offences.ts';
-import { isAutomatic, isStrong, roomOf } from './rooms.ts';
+import { isAutomatic, isStrong, roomOf, weightOf } from './rooms.ts';
 import { endOf, mergedOrigins, offenceNumber } from './terms.ts';
 
 export interface WideningDeps {
@@ -49,12 +49,12 @@ export function widened(ban: Ban, { policy, book, allowList, offences, bystander
   const target = widen(ban.target, step.to);
   const inside = book.within(target);
   const members = [ban, ...inside.filter(held => held.target !== ban.target && bitsOf(held.target) === bitsOf(ban.target) && counts(held))];
-  if (members.length < enough || book.covering(target).length > 0) return undefined;
+  if (members.length < enough || book.covering(target).some(cover => cover.advised === undefined)) return undefined;
   if (hitsOthers(target, members, allowList, bystanders)) return undefined;
   const expiresAt = sharedEnd(members, policy, now);
   if (members.filter(member => endOf(member) <= expiresAt).length < 2) return undefined; // it would replace nothing
   const replaced = replacedBy(target, expiresAt, book);
-  const freed = replaced.filter(held => roomOf(held.target) === 'rules').length;
+  const freed = book.countWeak('rules') + replaced.filter(held => roomOf(held.target) === 'rules' && isStrong(weightOf(held))).length;
   if (book.count('rules') + allowList.size - freed >= policy.capacity.rules) return undefined;
   return {
     target,
@@ -74,7 +74,7 @@ export function replacedBy(target: Prefix, expiresAt: UnixMs | null, book: Book)
   return book.within(target).filter(held => held.target !== target && isAutomatic(held.tier) && held.confined === undefined && endOf(held) <= end);
 }
 
-const counts = (ban: Ban): boolean => isAutomatic(ban.tier) && isStrong(ban.tier) && ban.confined === undefined;
+const counts = (ban: Ban): boolean => isAutomatic(ban.tier) && isStrong(weightOf(ban)) && ban.confined === undefined;
 
 function sharedEnd(members: readonly Ban[], policy: LedgerPolicy, now: UnixMs): UnixMs {
   const ends = members.map(endOf).sort((one, other) => one - other);

@@ -55,6 +55,8 @@ export function createBanList(options: BanListOptions, { ledger, kernel, enforci
       confined: ban.confined !== undefined,
       fullAt: ban.confined === undefined ? null : rfc3339(ban.confined.fullAt),
       offences: ban.offences,
+      ...(ban.advised === undefined ? {} : { provisional: ban.advised.provisional }),
+      ...(ban.advisers === undefined ? {} : { advisers: ban.advisers.map(({ signer, site, path, at }) => ({ signer, site, path, at: rfc3339(at) })) }),
       ...(ban.note === undefined ? {} : { note: ban.note }),
     }));
   }

@@ -1,10 +1,11 @@
 /** `honeymesh explain ADDRESS`: what holds for a source just now, and the chain of reasons that led there. */
-import { type Address, bitsOf, contains, hostPrefix, networkOf, type Prefix } from '@honeymesh/intel/address';
+import { type Address, bitsOf, contains, hostPrefix, type Prefix } from '@honeymesh/intel/address';
 import type { Ban } from '@honeymesh/intel/bans';
 import type { StoredEvent } from '@honeymesh/intel/events';
 import { formatDuration, rfc3339, type UnixMs } from '@honeymesh/intel/time';
 import type { ExplainReport, ExplainStep } from '../control/operations.ts';
 import type { Kernel, KernelView } from '../kernel/port.ts';
+import { sharable as sharableBan } from '../ledger/advice/share.ts';
 import type { Ledger } from '../ledger/decisions.ts';
 import { toEventRow } from '../store/exports.ts';
 import type { Store } from '../store/port.ts';
@@ -126,7 +127,5 @@ function sharable(address: Address, ban: Ban | null, neverShared: readonly Prefi
   const inside = neverShared.find(prefix => contains(prefix, address));
   if (inside !== undefined) return { yes: false, why: `${inside} is in share.never: it means something else on each network` };
   if (ban === null) return { yes: false, why: 'there is no ban' };
-  if (ban.confined !== undefined) return { yes: false, why: 'it is confined to the traps still: it can be shared once the ban is full' };
-  if (ban.tier === 'E0') return { yes: false, why: 'its evidence can be spoofed' };
-  return { yes: true, why: `tier ${ban.tier}, ${networkOf(ban.target)} is no range of share.never` };
+  return sharableBan(ban, neverShared);
 }

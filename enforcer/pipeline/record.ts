@@ -6,6 +6,7 @@ import { unreachable } from '@honeymesh/intel/parsed';
 import type { Sighting } from '@honeymesh/intel/sightings';
 import { formatDuration, type UnixMs } from '@honeymesh/intel/time';
 import type { BanChange, CompletedBy, Decision } from '../ledger/decisions.ts';
+import { adviceEvent, adviceWords, advisedDetail } from './record-advice.ts';
 
 /** The events of one decision, in order: what was seen, then what was decided. */
 export function eventsOf(decision: Decision, now: UnixMs): readonly NewEvent[] {
@@ -22,7 +23,11 @@ export function eventsOf(decision: Decision, now: UnixMs): readonly NewEvent[] {
       return [...seen(decision.because, decision.ban.target), banned(decision.ban, decision.because, now, summary)];
     }
     case 'lift':
-      return [ended('lift', decision.ban, now, `lifted the ban of ${decision.ban.target}: ${decision.why === 'order' ? 'by order' : 'it is allowed now'}`)];
+      return [ended('lift', decision.ban, now, `lifted the ban of ${decision.ban.target}: ${LIFTED_BY[decision.why]}`)];
+    case 'advice-accepted':
+    case 'advice-refused':
+    case 'withdrawal':
+      return [adviceEvent(decision, now)];
     case 'expire':
       return [ended('expire', decision.ban, now, `the ban of ${decision.ban.target} ended`)];
     case 'evict':
@@ -66,15 +71,17 @@ function untilText(ban: Ban, now: UnixMs): string {
 function banSummary(ban: Ban, change: Exclude<BanChange, 'completed'>, now: UnixMs): string {
   const note = ban.note === undefined ? '' : `: ${ban.note}`;
   if (ban.confined !== undefined) {
-    const verb = { new: 'confined', prolonged: 'still confines', strengthened: 'has more against' }[change];
+    const verb = { new: 'confined', prolonged: 'still confines', strengthened: 'has more against', shortened: 'still confines' }[change];
     const left = formatDuration(Math.max(0, Math.ceil((ban.confined.fullAt - now) / 1000) * 1000));
     return `${verb} ${ban.target}${change === 'strengthened' ? ', confined' : ''} to the traps for up to ${left} (${evidenceText(ban)})${note}`;
   }
-  const verb = { new: 'banned', prolonged: 'prolonged the ban of', strengthened: 'strengthened the ban of' }[change];
-  return `${verb} ${ban.target} ${untilText(ban, now)} (${evidenceText(ban)})${note}`;
+  const verb = { new: 'banned', prolonged: 'prolonged the ban of', strengthened: 'strengthened the ban of', shortened: 'shortened the ban of' }[change];
+  return `${verb} ${ban.target} ${untilText(ban, now)} (${evidenceText(ban)})${adviceWords(ban)}${note}`;
 }
 
 const evidenceText = (ban: Ban): string => `${ban.reasons.join(', ')}, ${ban.tier}${ban.offences > 1 ? `, offence ${ban.offences}` : ''}`;
+
+const LIFTED_BY = { order: 'by order', allowed: 'it is allowed now', withdrawn: 'what others advised does not hold any more' } as const;
 
 const COMPLETED_BY: Readonly<Record<CompletedBy, string>> = {
   ports: 'it had touched three traps',
@@ -98,7 +105,7 @@ function banned(ban: Ban, because: Sighting | null, now: UnixMs, summary: string
     origin: because?.origin ?? ban.origins.at(-1) ?? null,
     summary,
     target: ban.target,
-    detail: { expiresAt: ban.expiresAt, offences: ban.offences, ...(ban.confined === undefined ? {} : { confined: ban.confined }) },
+    detail: { expiresAt: ban.expiresAt, offences: ban.offences, ...(ban.confined === undefined ? {} : { confined: ban.confined }), ...advisedDetail(ban) },
   };
 }
 

@@ -7,7 +7,7 @@ import type { LedgerSnapshot } from '../ledger/decisions.ts';
 import { DamagedLog, failureOf } from './failures.ts';
 import { headPath, readHead } from './head-file.ts';
 import { NOTHING, readLedger } from './ledger-tables.ts';
-import { APPLICATION_ID, LOG_FILE, segmentName, versionOf } from './schema.ts';
+import { ADVICE_VERSION, APPLICATION_ID, LOG_FILE, segmentName, versionOf } from './schema.ts';
 import { contradiction, readTail } from './segments.ts';
 
 /** So many damaged logs are kept; more would fill the disk, and a disk that damages five is no place for a sixth. */
@@ -33,9 +33,18 @@ export function examine(directory: string): Examined {
     const application = Number(db.pragma('application_id', { simple: true }));
     if (tables === 0 && application === 0) return vanished === null ? { state: 'new' } : { state: 'damaged', why: vanished };
     if (application !== APPLICATION_ID) return { state: 'damaged', why: 'it is the database of another program' };
-    versionOf(db);
+    const version = versionOf(db);
     const tail = readTail(db);
-    for (const table of ['bans', 'allowed', 'offences', 'writer', 'seals', 'retired', segmentName(tail.segment)]) {
+    for (const table of [
+      'bans',
+      'allowed',
+      'offences',
+      ...(version >= ADVICE_VERSION ? ['advice'] : []),
+      'writer',
+      'seals',
+      'retired',
+      segmentName(tail.segment),
+    ]) {
       const said = db.pragma(`quick_check(${table})`, { simple: true });
       if (said !== 'ok') return { state: 'damaged', why: `${table}: ${String(said).slice(0, 200)}` };
     }

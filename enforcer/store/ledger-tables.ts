@@ -7,6 +7,7 @@ import { unreachable } from '@honeymesh/intel/parsed';
 import { reasonMask, reasonsOf } from '@honeymesh/intel/reasons';
 import { unixMs } from '@honeymesh/intel/time';
 import type Database from 'better-sqlite3';
+import { type AdviceRecord, adviceKey, adviceText, readAdvice, readAdvisers } from '../ledger/advice/records.ts';
 import type { LedgerChange, LedgerSnapshot, Offence } from '../ledger/decisions.ts';
 import { DamagedLog } from './failures.ts';
 
@@ -32,6 +33,10 @@ export function changeKey(change: LedgerChange): string {
       return `offence ${change.offence.target}`;
     case 'remove-offence':
       return `offence ${change.target}`;
+    case 'put-advice':
+      return `advice ${adviceKey(change.record)}`;
+    case 'remove-advice':
+      return `advice ${change.key}`;
     default:
       return unreachable(change);
   }
@@ -52,21 +57,24 @@ export function lastWords(changes: readonly LedgerChange[]): readonly LedgerChan
 export function ledgerWriter(db: Database.Database): LedgerWriter {
   const putBan = db.prepare(
     // Not OR REPLACE: that would take the row and its index entry out and write both again
-    `INSERT INTO bans (target, tier, reasons, origins, created_at, expires_at, offences, note, confined_since, full_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    `INSERT INTO bans (target, tier, reasons, origins, created_at, expires_at, offences, note, confined_since, full_at, advice)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
      ON CONFLICT (target) DO UPDATE SET tier = excluded.tier, reasons = excluded.reasons, origins = excluded.origins, created_at = excluded.created_at,
        expires_at = excluded.expires_at, offences = excluded.offences, note = excluded.note, confined_since = excluded.confined_since,
-       full_at = excluded.full_at`,
+       full_at = excluded.full_at, advice = excluded.advice`,
   );
   const removeBan = db.prepare('DELETE FROM bans WHERE target = ?');
   const putAllow = db.prepare('INSERT OR REPLACE INTO allowed (target, cause, why, since) VALUES (?, ?, ?, ?)');
   const removeAllow = db.prepare('DELETE FROM allowed WHERE target = ?');
   const putOffence = db.prepare('INSERT OR REPLACE INTO offences (target, count, last_ended_at) VALUES (?, ?, ?)');
   const removeOffence = db.prepare('DELETE FROM offences WHERE target = ?');
+  const putAdvice = db.prepare('INSERT OR REPLACE INTO advice (key, record) VALUES (?, ?)');
+  const removeAdvice = db.prepare('DELETE FROM advice WHERE key = ?');
   return {
     apply(change) {
       switch (change.kind) {
         case 'put-ban': {
-          const { target, tier, reasons, origins, createdAt, expiresAt, offences, note, confined } = change.ban;
+          const { target, tier, reasons, origins, createdAt, expiresAt, offences, note, confined, advised, advisers } = change.ban;
           putBan.run(
             target,
             tier,
@@ -78,6 +86,7 @@ export function ledgerWriter(db: Database.Database): LedgerWriter {
             note ?? null,
             confined === undefined ? null : whole(confined.since),
             confined === undefined ? null : whole(confined.fullAt),
+            advised === undefined && advisers === undefined ? null : JSON.stringify({ advised, advisers }),
           );
           return;
         }
@@ -95,6 +104,12 @@ export function ledgerWriter(db: Database.Database): LedgerWriter {
           return;
         case 'remove-offence':
           removeOffence.run(change.target);
+          return;
+        case 'put-advice':
+          putAdvice.run(adviceKey(change.record), adviceText(change.record));
+          return;
+        case 'remove-advice':
+          removeAdvice.run(change.key);
           return;
         default:
           unreachable(change);
@@ -138,7 +153,10 @@ export function readLedger(db: Database.Database, { damaged = false } = {}): { r
     return found;
   };
   const ledger = { bans: read('bans', banOf), allowed: read('allowed', allowOf), offences: read('offences', offenceOf) };
-  return { ledger, unreadable };
+  // A damaged log may be of a version that knew no advice.
+  const known = db.prepare<[], number>("SELECT count(*) FROM sqlite_schema WHERE name = 'advice'").pluck().get() === 1;
+  const advice = known ? read('advice', adviceOf) : [];
+  return { ledger: advice.length === 0 ? ledger : { ...ledger, advice }, unreadable };
 }
 
 /** The changes that write a whole ledger into an empty file. */
@@ -146,6 +164,7 @@ export const changesOf = (ledger: LedgerSnapshot): readonly LedgerChange[] => [
   ...ledger.bans.map(ban => ({ kind: 'put-ban', ban }) as const),
   ...ledger.allowed.map(entry => ({ kind: 'put-allow', entry }) as const),
   ...ledger.offences.map(offence => ({ kind: 'put-offence', offence }) as const),
+  ...(ledger.advice ?? []).map(record => ({ kind: 'put-advice', record }) as const),
 ];
 
 type Row = Readonly<Record<string, unknown>>;
@@ -165,6 +184,7 @@ function banOf(row: Row): Ban | undefined {
     expiresAt: expiresAt === null ? null : unixMs(expiresAt),
     offences,
     ...confinementOf(row),
+    ...readAdvisers(row.advice),
     ...(typeof note === 'string' ? { note } : {}),
   };
 }
@@ -173,6 +193,12 @@ function banOf(row: Row): Ban | undefined {
 function confinementOf({ tier, expires_at: expiresAt, confined_since: since, full_at: fullAt }: Row): Pick<Ban, 'confined'> {
   if (!isWhole(since) || !isWhole(fullAt) || !isWhole(expiresAt) || tier === 'operator') return {};
   return since < fullAt && fullAt < expiresAt ? { confined: { since: unixMs(since), fullAt: unixMs(fullAt) } } : {};
+}
+
+/** A row whose key is not that of its record would never be taken out again. */
+function adviceOf(row: Row): AdviceRecord | undefined {
+  const record = typeof row.record === 'string' ? readAdvice(row.record) : undefined;
+  return record !== undefined && adviceKey(record) === row.key ? record : undefined;
 }
 
 function allowOf(row: Row): AllowEntry | undefined {

@@ -38,8 +38,12 @@ const MIGRATIONS: readonly ((db: Database.Database) => void)[] = [
   },
   // A ban may be confined: since when, and when it is full. Neither: it is full.
   db => db.exec('ALTER TABLE bans ADD COLUMN confined_since INTEGER; ALTER TABLE bans ADD COLUMN full_at INTEGER;'),
+  // Who advised a ban, and what is remembered of advice: a record a row, as JSON that the ledger reads.
+  db => db.exec('ALTER TABLE bans ADD COLUMN advice TEXT; CREATE TABLE advice (key TEXT PRIMARY KEY, record TEXT NOT NULL) STRICT;'),
 ];
 const SCHEMA_VERSION = MIGRATIONS.length;
+/** From this version on there is a table of advice. */
+export const ADVICE_VERSION = 3;
 
 /** Brings an open file to SCHEMA_VERSION in one transaction; `onCreate` fills a new file within it. Throws NewerLog where it is beyond. */
 export function migrate(db: Database.Database, onCreate: () => void): void {

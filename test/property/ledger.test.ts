@@ -135,7 +135,7 @@ class Follower {
       else if (change.kind === 'put-allow') allowed.set(change.entry.target, change.entry);
       else if (change.kind === 'remove-allow') allowed.delete(change.target);
       else if (change.kind === 'put-offence') offences.set(change.offence.target, change.offence);
-      else offences.delete(change.target);
+      else if (change.kind === 'remove-offence') offences.delete(change.target);
     }
     for (const decision of decisions) {
       if (decision.kind === 'ban' || decision.kind === 'aggregate') this.banned.set(decision.ban.target, decision.ban);

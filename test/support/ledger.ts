@@ -113,6 +113,12 @@ export function brief(decisions: readonly Decision[]): readonly string[] {
         return `record ${decision.why}`;
       case 'refuse':
         return `refuse ${decision.target}`;
+      case 'advice-accepted':
+        return `${decision.effect}${decision.wouldBan ? ' (would be)' : ''} ${decision.advice.target}`;
+      case 'advice-refused':
+        return `refused ${decision.advice.target}: ${decision.why}`;
+      case 'withdrawal':
+        return `withdrawn ${decision.targets.join(' ')}`;
       default:
         return `${decision.kind} ${decision.entry.target} (${decision.entry.cause})`;
     }

@@ -208,7 +208,7 @@ describe('the ledger', () => {
     await store.stop();
     tamper(directory, db =>
       db.exec(
-        "UPDATE bans SET tier = 'E9' WHERE target = '203.0.113.8/32'; INSERT INTO bans VALUES ('not an address', 'E1', 1, 'trap', 1, 1, 1, NULL, NULL, NULL)",
+        "UPDATE bans SET tier = 'E9' WHERE target = '203.0.113.8/32'; INSERT INTO bans VALUES ('not an address', 'E1', 1, 'trap', 1, 1, 1, NULL, NULL, NULL, NULL)",
       ),
     );
     const again = await startStore({ directory });

@@ -22,7 +22,7 @@ describe('a log of the first version', () => {
     expect((await again.loadLedger()).bans.find(ban => ban.target === '203.0.113.1/32')).toEqual(aBan('203.0.113.1/32', { confined }));
     expect(await again.verify()).toMatchObject({ ok: true, events: 10 });
     expect((await again.query({ ascending: true, limit: 1 }))[0]).toMatchObject({ id: 1, summary: 'touched the trap, naïvely, 1', source: '203.0.113.1' });
-    tamper(directory, db => expect(db.pragma('user_version', { simple: true })).toBe(2));
+    tamper(directory, db => expect(db.pragma('user_version', { simple: true })).toBe(3));
   });
 
   test('goes on in its open segment, which is sealed like any other', async () => {
