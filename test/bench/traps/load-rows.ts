@@ -3,7 +3,7 @@ import { inTurn, quantile } from '../support/rounds.ts';
 import { type BenchRow, compared, figure, withoutPeer } from '../support/rows.ts';
 import { startBareServer } from './bare.ts';
 import { type Contender, isAbsent, MIX_PORTS, MIX_SERVICES, type PartDeps } from './contender.ts';
-import { calmTalk, type LoadRound, load } from './load.ts';
+import { calmTalk, type LoadRound, load, processorTime } from './load.ts';
 import { startOpenCanary } from './opencanary.ts';
 import { startOurs } from './ours.ts';
 import { ALLOWED } from './wire.ts';
@@ -67,5 +67,4 @@ export async function loadRows({ clients, rounds, openCanary }: PartDeps): Promi
   }
 }
 
-const costOf = ({ costUs }: LoadRound, process?: string): number =>
-  process === undefined ? Object.values(costUs).reduce((sum, us) => sum + us, 0) : (costUs[process] ?? 0);
+const costOf = (round: LoadRound, process?: string): number => (process === undefined ? processorTime(round) : (round.costUs[process] ?? 0));

@@ -15,6 +15,9 @@ export interface LoadRound {
   readonly costUs: Readonly<Record<string, number>>;
 }
 
+/** Of all processes together. */
+export const processorTime = ({ costUs }: LoadRound): number => Object.values(costUs).reduce((sum, us) => sum + us, 0);
+
 /** 256 sources of the allow-list. */
 export const calmTalk: Talk = { sources: { base: ALLOWED.base, count: 256 }, say: MIX, connections: 20_000, atOnce: 64, patienceMs: 5_000 };
 

@@ -13,11 +13,19 @@ const PAGE = 5_000;
 export interface Ours extends Contender {
   readonly wire: BenchWire;
   readonly enforcer: EnforcerHost;
-  readonly control: ControlClient;
-  /** Of the rows since the last call of either: how many connections they stand for, and how many sources. */
-  logRead(): Promise<{ readonly connections: number; readonly sources: number }>;
+  /** A connection for each question: one that says nothing for a minute is closed. */
+  asked<T>(question: (control: ControlClient) => Promise<T>): Promise<T>;
+  /** The rows since the last call of this or of `logged`. */
+  logRead(): Promise<LogRead>;
   /** What `honeymesh events verify` says. */
   verified(): Promise<boolean>;
+}
+
+export interface LogRead {
+  /** Connections that have the row of their session, or were turned away at the door and are counted there. */
+  readonly connections: number;
+  /** Sources with a row of the traps, of any kind. */
+  readonly sources: number;
 }
 
 export interface OursOptions {
@@ -31,29 +39,35 @@ export async function startOurs({ config, env = {} }: OursOptions): Promise<Ours
   const wire = createBenchWire();
   const enforcer = createEnforcerHost(wire.host, config);
   const words = Object.entries(env).map(([name, value]) => `${name}=${value}`);
-  let control: ControlClient | undefined;
+  const asked = async <T>(question: (control: ControlClient) => Promise<T>): Promise<T> => {
+    const control = await connectControl(enforcer.paths.socket);
+    try {
+      return await question(control);
+    } finally {
+      control.close();
+    }
+  };
   const remove = async (): Promise<void> => {
-    control?.close();
     await enforcer.remove();
     wire.remove();
   };
   try {
     const running = enforcer.run([...(words.length === 0 ? [] : ['env', ...words]), ...pinnedTo(SERVER_CORE)]);
     await running.ready();
-    const asked = await connectControl(enforcer.paths.socket);
-    control = asked;
-    let readTo = (await asked.listEvents({ limit: 1 }))[0]?.id ?? 0;
+    const newestId = async (): Promise<number> => (await asked(control => control.listEvents({ limit: 1 })))[0]?.id ?? 0;
+    let readTo = await newestId();
 
-    async function logRead(): Promise<{ connections: number; sources: number }> {
+    async function logRead(): Promise<LogRead> {
       const sources = new Set<string>();
       let connections = 0;
       for (;;) {
-        const page = await asked.listEvents({ afterId: readTo, ascending: true, limit: PAGE });
+        const page = await asked(control => control.listEvents({ afterId: readTo, ascending: true, limit: PAGE }));
         for (const { id, kind, origin, source, detail } of page) {
           readTo = id;
           if (origin !== 'trap' || source === null || !KINDS.includes(kind)) continue;
           sources.add(source);
-          connections += typeof detail?.connections === 'number' ? detail.connections : 1;
+          if (typeof detail?.durationMs === 'number') connections++;
+          else if (typeof detail?.refused === 'number') connections += detail.refused;
         }
         if (page.length < PAGE) return { connections, sources: sources.size };
       }
@@ -63,10 +77,10 @@ export async function startOurs({ config, env = {} }: OursOptions): Promise<Ours
       name: 'HoneyMesh',
       wire,
       enforcer,
-      control: asked,
+      asked,
       clients: wire.clients,
       pids: () => Object.fromEntries(treeOf(running.pid).map(pid => [roleOf(pid), pid])),
-      logSize: async () => (await asked.listEvents({ limit: 1 }))[0]?.id ?? 0, // status would count all bans
+      logSize: newestId, // status would count all bans
       logged: async () => (await logRead()).connections,
       logRead,
       verified: async () => (await enforcer.honeymesh(['events', 'verify'], { mayFail: true, timeoutMs: 120_000 })).code === 0,

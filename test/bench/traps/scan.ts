@@ -37,7 +37,8 @@ export const TCP_DECOYS: Intended = {
   11211: /^memcached?/,
   27017: /^mongodb?/,
 };
-export const UDP_DECOYS: Intended = { 53: /^domain/, 69: /^tftp/, 123: /^ntp/, 137: /^netbios-ns/, 161: /^snmp/, 1900: /^upnp/, 5060: /^sip/ };
+/** SSDP is left out: nmap 7.93 has no probe that a device would answer, and tries all that it has for 100 s. */
+export const UDP_DECOYS: Intended = { 53: /^domain/, 69: /^tftp/, 123: /^ntp/, 137: /^netbios-ns/, 161: /^snmp/, 5060: /^sip/ };
 
 export const OPENCANARY_TCP: Intended = {
   21: /^ftp/,
@@ -90,8 +91,15 @@ export function judge(named: readonly NamedPort[], tcp: Intended, udp: Intended,
       if (!right) missed.push(`${protocol} ${port}${one === undefined || one.name === '' ? '' : ` (${one.name})`}`);
       return right;
     }).length;
-  const systems = [...new Set(named.flatMap(({ system }) => system ?? []))];
+  const systems = systemsOf(named);
   return { tcp: count('tcp', tcp), udp: count('udp', udp), seconds, systems, missed };
+}
+
+/** Some services say that they run on Unix, whatever Unix it is: beside Linux that is no other system. */
+function systemsOf(named: readonly NamedPort[]): readonly string[] {
+  const systems = new Set(named.flatMap(({ system }) => system?.toLowerCase() ?? []));
+  if (systems.has('linux')) systems.delete('unix');
+  return [...systems];
 }
 
 /** The ports of nmap's XML (-oX). */

@@ -52,7 +52,8 @@ export async function startStrained(config: string, clients: Clients): Promise<S
         windowMs: WINDOW_MS,
         pauseMs: PAUSE_MS,
         heardOnly: ACTORS,
-        before: pinnedTo(CLIENT_CORE),
+        // Above the clients with which they share a core: else what is measured is how long their probes wait there.
+        before: ['chrt', '--fifo', '1', ...pinnedTo(CLIENT_CORE)],
       });
       const load = await loaded;
       return { acts, load, delaysMs: await delaysOf(ours, path) };

@@ -17,7 +17,20 @@ const XML = `<ports>
 describe('a scan', () => {
   test('names what was found out by an answer, and not what the port is usually for', () => {
     const found = judge(readPorts(XML), { 21: /^ftp/, 22: /^ssh/, 23: /^telnet/, 9200: /elasticsearch/i }, { 123: /^ntp/ }, 12);
-    expect(found).toEqual({ tcp: 2, udp: 1, seconds: 12, systems: ['Unix', 'Linux'], missed: ['tcp 22', 'tcp 23'] });
+    expect(found).toEqual({ tcp: 2, udp: 1, seconds: 12, systems: ['linux'], missed: ['tcp 22', 'tcp 23'] });
+  });
+
+  test('counts two systems as two, and Unix beside Linux as none', () => {
+    const systems = (...names: string[]) =>
+      judge(
+        names.map((system, port) => ({ protocol: 'tcp', port, name: 'x', system })),
+        {},
+        {},
+        1,
+      ).systems;
+    expect(systems('Unix', 'Linux', 'linux')).toEqual(['linux']);
+    expect(systems('Unix', 'Windows', 'Linux')).toEqual(['windows', 'linux']);
+    expect(systems('Unix')).toEqual(['unix']);
   });
 
   test('says what a port was taken for instead', () => {
