@@ -138,3 +138,6 @@ export const pushPull = (members: readonly PushedMember[], more: Partial<PushPul
   userState: new Uint8Array(),
   ...more,
 });
+
+/** Everything on, as in a real mesh. */
+export const PROFILE_OF_LAN: Partial<MemberOptions> = PROFILES.lan;

@@ -41,7 +41,7 @@ export function createAcquaintance(context: Context, mail: Mail): Acquaintance {
     const sequence = GREETINGS_FROM + context.nextSequence();
     acks.wait(sequence, { ack: (_payload, from) => acquaint(member, from) });
     alarms.set(`greeting ${sequence}`, nowMs + options.probeTimeoutMs, () => acks.forget(sequence));
-    mail.toAddress({ kind: 'ping', sequence, node: member.name }, member.endpoint);
+    mail.toAddress([{ kind: 'ping', sequence, node: member.name }], member.endpoint);
   }
 
   function tick(nowMs: number): void {

@@ -1,6 +1,7 @@
 /** What others ask of us: are you there, and is that one there. */
 import type { Message, StreamMessage } from '../messages.ts';
 import { isGreeting } from './acquaintance.ts';
+import type { Claims } from './claims.ts';
 import type { Context } from './context.ts';
 import type { Endpoint } from './endpoint.ts';
 import type { Mail } from './mail.ts';
@@ -19,7 +20,7 @@ type WithReplyTo = { readonly replyTo?: Endpoint };
 const replyAddress = ({ replyTo }: WithReplyTo, from: Endpoint): Endpoint =>
   replyTo !== undefined && replyTo.address.length > 0 && replyTo.port > 0 ? replyTo : from;
 
-export function createAnswers(context: Context, mail: Mail): Answers {
+export function createAnswers(context: Context, mail: Mail, claims: Claims): Answers {
   const { options, deps, alarms, acks } = context;
   let relays = 0;
 
@@ -33,7 +34,13 @@ export function createAnswers(context: Context, mail: Mail): Answers {
     ping(ping, from) {
       if (!isForUs(ping, from)) return;
       if (isGreeting(ping)) {
-        mail.toAddress({ kind: 'ack', sequence: ping.sequence, payload: null }, from);
+        mail.toAddress([{ kind: 'ack', sequence: ping.sequence, payload: null }], from);
+        return;
+      }
+      if (context.leaving) {
+        // Who still asks has missed our goodbye.
+        const ack = { kind: 'ack', sequence: ping.sequence, payload: null } as const;
+        mail.toAddress([ack, { kind: 'dead', incarnation: claims.self.incarnation, node: options.name, from: options.name }], replyAddress(ping, from));
         return;
       }
       const payload = deps.hooks?.ackPayload?.() ?? null;

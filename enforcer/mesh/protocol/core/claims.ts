@@ -28,6 +28,9 @@ export interface Claims {
   leave(nowMs: number, finished: () => void): void;
 }
 
+/** So many, on average, tell an accuser that its suspect is gone. */
+const TELL_ACCUSER = 3;
+
 export function createClaims(context: Context, mail: Mail): Claims {
   const { options, deps, table, alarms, news, awareness } = context;
   const hooks = deps.hooks ?? {};
@@ -80,8 +83,20 @@ export function createClaims(context: Context, mail: Mail): Claims {
     // Right after the death old news of its life is still about.
     if (nowMs - member.stateSinceMs < 2 * paceMs(options) || nowMs - member.remindedAtMs < paceMs(options)) return;
     member.remindedAtMs = nowMs;
-    const from = member.state === 'left' ? member.name : options.name;
-    mail.plainly([{ kind: 'dead', incarnation: member.incarnation, node: member.name, from }], member);
+    mail.plainly([noticeOf(member)], member);
+  }
+
+  /** Somebody suspects whom we know to be gone: it missed the news, and alone it would wait out the longest suspicion. About three of us tell it. */
+  function inform(claim: Suspect, member: Member, nowMs: number): void {
+    const accuser = table.get(claim.from);
+    if (accuser === undefined || accuser.state !== 'alive' || isSelf(claim.from) || deps.random.below(table.list.length) >= TELL_ACCUSER) return;
+    if (nowMs - member.remindedAtMs < paceMs(options)) return;
+    member.remindedAtMs = nowMs;
+    mail.plainly([noticeOf(member)], accuser);
+  }
+
+  function noticeOf(member: Member): Dead {
+    return { kind: 'dead', incarnation: member.incarnation, node: member.name, from: member.state === 'left' ? member.name : options.name };
   }
 
   function faultOf(claim: Alive): 'impossible-versions' | 'bad-name' | 'bad-address' | 'meta-too-long' | 'implausible-incarnation' | null {
@@ -189,6 +204,7 @@ export function createClaims(context: Context, mail: Mail): Claims {
       return;
     }
     if (isGone(member)) {
+      inform(claim, member, nowMs);
       // Memberlist drops this, and an older alive that is still about revives the dead (al8n/memberlist#197). Not our own goodbye: that stands.
       if (!isSelf(member.name)) member.incarnation = claim.incarnation;
       return;
@@ -287,6 +303,9 @@ export function createClaims(context: Context, mail: Mail): Claims {
     leave(nowMs, finished) {
       const claim: Dead = { kind: 'dead', incarnation: self.incarnation, node: self.name, from: self.name };
       spread(claim, finished);
+      // Said to all at once, too: who misses it would wait for a probe, and call it a death.
+      const hearers = table.list.filter(member => member !== self && member.state === 'alive');
+      if (hearers.length <= options.eagerPeers) for (const hearer of hearers) mail.plainly([claim], hearer);
       bury(self, claim, nowMs);
     },
   };

@@ -18,7 +18,8 @@ export interface Mail {
   withBroadcasts(message: Message, to: Endpoint): void;
   /** Exactly these, to a member whose versions are known. */
   plainly(messages: readonly Message[], to: Member): void;
-  toAddress(message: Message, to: Endpoint): void;
+  /** Exactly these, to whoever is there. */
+  toAddress(messages: readonly Message[], to: Endpoint): void;
   /** One round: some members, each with a draw of its own. */
   gossip(nowMs: number): void;
   /** The longest message that a datagram can gossip: what is longer would wait for ever. */
@@ -62,7 +63,7 @@ export function createMail({ options, deps, table, news, userItems, emit }: Cont
     withBroadcasts,
     gossip,
     plainly: (messages, to) => send(messages, to.endpoint, highestProtocol(to.versions)),
-    toAddress: (message, to) => send([message], to, null),
+    toAddress: (messages, to) => send(messages, to, null),
     longestBytes: () => options.packetBytes - COMPOUND_BYTES - PART_BYTES - deps.envelopeBytes('gossip'),
   };
 }

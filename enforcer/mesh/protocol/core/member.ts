@@ -85,7 +85,7 @@ export function createMember(options: MemberOptions, deps: MemberDeps): Core {
   const exchange = createExchange(context, claims, streams);
   const healing = createHealing(context, exchange);
   const prober = createProber(context, mail, claims, streams, healing.forgotten);
-  const answers = createAnswers(context, mail);
+  const answers = createAnswers(context, mail, claims);
   const acquaintance = createAcquaintance(context, mail);
   const users = createUserMessages(context, mail, streams);
   const handoff = createHandoff(options.handoffQueueDepth, gossip);

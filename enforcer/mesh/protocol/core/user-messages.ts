@@ -38,7 +38,7 @@ export function createUserMessages(context: Context, mail: Mail, streams: Stream
     bestEffort(to, payload) {
       const message: Message = { kind: 'user', payload };
       if (deps.sizeOf(message) > mail.longestBytes()) return context.refuse('payload-too-long', typeof to === 'string' ? { node: to } : { from: to });
-      if (typeof to !== 'string') return mail.toAddress(message, to);
+      if (typeof to !== 'string') return mail.toAddress([message], to);
       const member = table.get(to);
       if (member === undefined) return context.refuse('unknown-member', { node: to });
       mail.plainly([message], member);
