@@ -53,7 +53,8 @@ const NO_PORTS: TrapPorts = { tcp: [], udp: [] };
 
 export function createTrapPart({ config, paths, listeners }: TrapPartOptions, { kernel, pipeline, ledger, degraded, log, now }: TrapPartDeps): TrapPart {
   const { mode, traps } = config;
-  const desk = createTrapDesk({ mode, patience: traps.patience, sessions: traps.study.sessions }, { pipeline, ledger, degraded, now });
+  const patience = { patience: traps.patience, sessions: traps.study.sessions, silenceMs: traps.deadlineMs };
+  const desk = createTrapDesk({ mode, ...patience }, { pipeline, ledger, degraded, now });
   const up = Promise.withResolvers<void>();
   let supervisor: TrapSupervisor | undefined;
   let stopped = false;

@@ -7,12 +7,12 @@ import type { Ban, Patience } from '@honeymesh/intel/bans';
 import type { NewEvent } from '@honeymesh/intel/events';
 import type { Mode } from '@honeymesh/intel/evidence';
 import type { Sighting } from '@honeymesh/intel/sightings';
-import { MINUTE_MS, type UnixMs } from '@honeymesh/intel/time';
+import { MINUTE_MS, SECOND_MS, type UnixMs } from '@honeymesh/intel/time';
 import type { DegradedBoard } from '../health/degraded.ts';
 import type { Decision, Ledger } from '../ledger/decisions.ts';
 import type { TrapObservation } from '../traps/messages.ts';
 import { createNoiseGate } from './noise-gate.ts';
-import { createPatience } from './patience.ts';
+import { createPatience, type EndedSession } from './patience.ts';
 import type { Completed, Pipeline } from './pipeline.ts';
 import { sessionEvent } from './trap-receipts.ts';
 import { contentSighting, datagramSighting, touchSighting } from './trap-sightings.ts';
@@ -22,6 +22,8 @@ export interface TrapDeskOptions {
   readonly patience: Patience;
   /** `study`: sessions of a source that are heard out. */
   readonly sessions: number;
+  /** `listen`: so long who hung up may come back. */
+  readonly silenceMs?: number;
 }
 
 export interface TrapDeskDeps {
@@ -49,9 +51,12 @@ export interface TrapDesk {
 const SUMMARY_EVERY_MS = 10_000;
 const LOSS_SHOWN_MS = MINUTE_MS;
 
-export function createTrapDesk({ mode, patience, sessions }: TrapDeskOptions, { pipeline, ledger, degraded, now }: TrapDeskDeps): TrapDesk {
+export function createTrapDesk(
+  { mode, patience, sessions, silenceMs = 3 * SECOND_MS }: TrapDeskOptions,
+  { pipeline, ledger, degraded, now }: TrapDeskDeps,
+): TrapDesk {
   const gate = createNoiseGate();
-  const book = createPatience({ kind: patience, sessions });
+  const book = createPatience({ kind: patience, sessions, silenceMs });
   let restarts = 0;
   let lostInAll = 0;
   let lostAt: UnixMs | null = null;
@@ -68,10 +73,16 @@ export function createTrapDesk({ mode, patience, sessions }: TrapDeskOptions, { 
       const ban = known === undefined ? ledger.banOn(source, at) : known;
       bans.set(source, ban);
       if (ban?.confined === undefined || over.has(ban.target)) continue;
-      const why = observation.kind === 'touch' ? book.touched(ban, port, observation.count) : book.ended(ban, observation.open);
+      const why = observation.kind === 'touch' ? book.touched(ban, port, observation.count) : book.ended(ban, sessionOf(observation), at);
       if (why !== null) over.set(ban.target, { source, why });
     }
     return [...over.values()];
+  }
+
+  /** Who hung up and did not come back. */
+  function fellSilent(at: UnixMs): readonly Completed[] {
+    const silent = book.silent(at).filter(({ source, since }) => ledger.banOn(source, at)?.confined?.since === since);
+    return silent.map(({ source }) => ({ source, why: 'session-end' }));
   }
 
   return {
@@ -119,6 +130,8 @@ export function createTrapDesk({ mode, patience, sessions }: TrapDeskOptions, { 
     up: () => degraded.clear('traps', 'process'),
     tick() {
       const at = now();
+      const over = fellSilent(at);
+      if (over.length > 0) pipeline.complete(over);
       if (lostAt !== null && at - lostAt >= LOSS_SHOWN_MS) {
         lostAt = null;
         degraded.clear('traps', 'lost');
@@ -131,6 +144,13 @@ export function createTrapDesk({ mode, patience, sessions }: TrapDeskOptions, { 
     counts: () => ({ restarts, lost: lostInAll }),
   };
 }
+
+/** By the end of the receipt: the peer's, or the protocol's own. */
+const sessionOf = ({ source, open, receipt }: Extract<TrapObservation, { kind: 'ended' }>): EndedSession => ({
+  source,
+  open,
+  hungUp: receipt.end === 'peer' || receipt.end === 'done',
+});
 
 /** What changes nothing is in the row of its session, unless there was no session: at the door, or over UDP. */
 function isToldByItself(decision: Decision): boolean {

@@ -1,9 +1,9 @@
 import { fc, test as property } from '@fast-check/vitest';
-import type { Prefix } from '@honeymesh/intel/address';
+import type { Address, Prefix } from '@honeymesh/intel/address';
 import type { Ban, Patience } from '@honeymesh/intel/bans';
 import { unixMs } from '@honeymesh/intel/time';
 import { describe, expect, test } from 'vitest';
-import { createPatience, PORTS_THAT_END_IT } from '#enforcer/pipeline/patience.ts';
+import { createPatience, type EndedSession, PORTS_THAT_END_IT } from '#enforcer/pipeline/patience.ts';
 
 const confinedBan = (target = '203.0.113.7/32', since = 1_000): Ban => ({
   target: target as Prefix,
@@ -15,6 +15,9 @@ const confinedBan = (target = '203.0.113.7/32', since = 1_000): Ban => ({
   offences: 1,
   confined: { since: unixMs(since), fullAt: unixMs(since + 60_000) },
 });
+const NOW = unixMs(5_000);
+const SOURCE = '203.0.113.7' as Address;
+const ending = (more: Partial<EndedSession> = {}): EndedSession => ({ source: SOURCE, open: 0, hungUp: false, ...more });
 const fullBan = (): Ban => {
   const { confined: _, ...ban } = confinedBan();
   return ban;
@@ -27,9 +30,34 @@ describe('listen', () => {
     expect(told).toEqual([null, null, null, null, null, 'ports']);
   });
 
-  test('ends with the last open session, not with one of several', () => {
+  test('ends with the last open session that fell silent, not with one of several', () => {
     const book = createPatience({ kind: 'listen', sessions: 20 });
-    expect([book.ended(confinedBan(), 2), book.ended(confinedBan(), 1), book.ended(confinedBan(), 0)]).toEqual([null, null, 'session-end']);
+    expect([2, 1, 0].map(open => book.ended(confinedBan(), ending({ open }), NOW))).toEqual([null, null, 'session-end']);
+  });
+
+  test('waits for who hung up: guessers knock before they begin', () => {
+    const book = createPatience({ kind: 'listen', sessions: 20, silenceMs: 3_000 });
+    expect(book.ended(confinedBan(), ending({ hungUp: true }), NOW)).toBeNull();
+    expect(book.silent(unixMs(NOW + 2_999))).toEqual([]);
+    expect(book.silent(unixMs(NOW + 3_000))).toEqual([{ source: SOURCE, since: 1_000 }]);
+    expect(book.silent(unixMs(NOW + 9_000))).toEqual([]);
+  });
+
+  test('and has waited when they are back', () => {
+    const book = createPatience({ kind: 'listen', sessions: 20, silenceMs: 3_000 });
+    book.ended(confinedBan(), ending({ hungUp: true }), NOW);
+    book.touched(confinedBan(), 22, 1);
+    expect(book.silent(unixMs(NOW + 60_000))).toEqual([]);
+    expect(book.ended(confinedBan(), ending({ hungUp: true }), unixMs(NOW + 5_000))).toBeNull();
+    expect(book.silent(unixMs(NOW + 7_999))).toEqual([]);
+    expect(book.silent(unixMs(NOW + 8_000))).toHaveLength(1);
+  });
+
+  test('waits for 256 at once, not for a flood of them', () => {
+    const book = createPatience({ kind: 'listen', sessions: 20 });
+    const told = Array.from({ length: 400 }, (_, at) => book.ended(confinedBan(`198.18.${at >> 8}.${at & 255}/32`), ending({ hungUp: true }), NOW));
+    expect(told.filter(why => why === 'session-end')).toHaveLength(144);
+    expect(book.silent(unixMs(NOW + 60_000))).toHaveLength(256);
   });
 
   test('counts anew for a new confinement: what was touched before the former ban does not count', () => {
@@ -50,7 +78,7 @@ describe('listen', () => {
 describe('study', () => {
   test('neither ports nor the end of a session end it, the number of sessions does', () => {
     const book = createPatience({ kind: 'study', sessions: 4 });
-    const told = [22, 23, 24, 25].flatMap(port => [book.touched(confinedBan(), port, 1), book.ended(confinedBan(), 0)]);
+    const told = [22, 23, 24, 25].flatMap(port => [book.touched(confinedBan(), port, 1), book.ended(confinedBan(), ending(), NOW)]);
     expect(told).toEqual([null, null, null, null, null, null, null, 'sessions']);
   });
 
@@ -67,7 +95,7 @@ test('who is banned in full, or by a host without patience, is not kept count of
     expect(listen.touched(fullBan(), port, 1)).toBeNull();
     expect(instant.touched(confinedBan(), port, 1)).toBeNull();
   }
-  expect(listen.ended(fullBan(), 0)).toBeNull();
+  expect(listen.ended(fullBan(), ending(), NOW)).toBeNull();
   expect([listen.size, instant.size]).toEqual([0, 0]);
 });
 
@@ -82,7 +110,7 @@ property.prop([fc.constantFrom<Patience>('listen', 'study'), fc.array(act, { max
       const ban = confinedBan(`203.0.113.${source}/32`);
       const seen = since.get(source) ?? { ports: new Set<number>(), opened: 0 };
       since.set(source, seen);
-      const why = what === 'touch' ? book.touched(ban, port, 1) : book.ended(ban, open);
+      const why = what === 'touch' ? book.touched(ban, port, 1) : book.ended(ban, ending({ open }), NOW);
       if (what === 'touch') {
         seen.ports.add(port);
         seen.opened++;

@@ -81,6 +81,21 @@ describe('a source that touches a trap, where traps listen', () => {
     ]);
   });
 
+  test('may come back within three seconds where it hung up, and is banned in full where it does not', async () => {
+    const rig = rigWithDesk();
+    const hangsUp = () => rig.desk.take([trapTouch(SOURCE, rig.now()), trapEnded(SOURCE, rig.now(), { end: 'peer' })], 0);
+    for (let times = 0; times < 3; times++) {
+      hangsUp();
+      rig.pass(2_999);
+      rig.desk.tick();
+      expect(rig.confined()).toBe(true);
+    }
+    rig.pass(1);
+    rig.desk.tick();
+    expect(rig.confined()).toBe(false);
+    expect((await rig.rows()).at(-1)).toMatch(/^ban: banned 203\.0\.113\.7\/32 for .*: its session ended$/);
+  });
+
   test('is banned in full when its time is up, whatever it does, also with a trap process that tells nothing more', async () => {
     const rig = rigWithDesk();
     rig.desk.take([trapTouch(SOURCE, rig.now())], 0);
