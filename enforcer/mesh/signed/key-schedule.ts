@@ -1,0 +1,74 @@
+/**
+ * When a new group key is accepted, used and the old ones dropped. memberlist's order (add everywhere, use everywhere, remove everywhere) without three
+ * rounds: the registrar names the times, far enough apart that everybody has the key before anybody uses it.
+ */
+import { sameBytes } from '@honeymesh/intel/envelope-bytes';
+import type { UnixMs } from '@honeymesh/intel/time';
+import type { GroupKey } from './sealed-keys.ts';
+
+export type KeyStep =
+  | { readonly kind: 'add-key'; readonly key: Uint8Array }
+  | { readonly kind: 'use-key'; readonly key: Uint8Array; readonly generation: number }
+  | { readonly kind: 'remove-key'; readonly key: Uint8Array };
+
+export interface KeySchedule {
+  /** A key of a generation that is not newer than all we know is refused: an old key never comes back. Its first step is for the keyring at once. */
+  order(group: GroupKey, now: UnixMs): readonly KeyStep[] | 'stale';
+  due(now: UnixMs): readonly KeyStep[];
+  nextDeadline(): UnixMs | 'never';
+  readonly generation: number;
+}
+
+/** Waiting generations; each is a registrar's order, so more is a mistake of the operator's. */
+const MOST_WAITING = 4;
+
+/** `held`: the keyring as it is, primary first, and the generation of its primary (0: the config's key). */
+export function createKeySchedule(held: { readonly keys: readonly Uint8Array[]; readonly generation: number }): KeySchedule {
+  let ring = [...held.keys];
+  let using = held.generation;
+  let latest = held.generation;
+  let waiting: GroupKey[] = [];
+  /** What is dropped when its successor says so. */
+  let dropping: { readonly at: UnixMs; readonly keep: Uint8Array } | null = null;
+
+  function due(now: UnixMs): readonly KeyStep[] {
+    const steps: KeyStep[] = [];
+    for (const group of waiting) {
+      if (group.useAt > now) continue;
+      waiting = waiting.filter(one => one !== group);
+      if (group.generation < using) continue;
+      using = group.generation;
+      steps.push({ kind: 'use-key', key: group.key, generation: group.generation });
+      dropping = { at: group.dropOldAt, keep: group.key };
+    }
+    if (dropping !== null && dropping.at <= now) {
+      const { keep } = dropping;
+      // Keys that wait to be used are younger and stay.
+      const kept = (key: Uint8Array): boolean => sameBytes(key, keep) || waiting.some(group => sameBytes(group.key, key));
+      for (const key of ring) if (!kept(key)) steps.push({ kind: 'remove-key', key });
+      ring = ring.filter(kept);
+      dropping = null;
+    }
+    return steps;
+  }
+
+  return {
+    get generation() {
+      return using;
+    },
+    order(group, now) {
+      if (group.generation <= latest || waiting.length >= MOST_WAITING) return 'stale';
+      latest = group.generation;
+      waiting = [...waiting, group].sort((one, other) => one.generation - other.generation);
+      const added: KeyStep[] = ring.some(key => sameBytes(key, group.key)) ? [] : [{ kind: 'add-key', key: group.key }];
+      if (added.length > 0) ring.push(group.key);
+      return [...added, ...due(now)];
+    },
+    due,
+    nextDeadline() {
+      const times = waiting.map(({ useAt }) => useAt);
+      if (dropping !== null) times.push(dropping.at);
+      return times.length === 0 ? 'never' : (Math.min(...times) as UnixMs);
+    },
+  };
+}

@@ -1,0 +1,286 @@
+/**
+ * HM1 as one machine beside memberlist's core: user payloads, push/pull state and hooks in, things to do out. No sockets, timers or randomness: whoever
+ * drives the core drives this, the simulator as well as the daemon.
+ */
+import type { Prefix } from '@honeymesh/intel/address';
+import type { Advice } from '@honeymesh/intel/advisories';
+import { expiryOf, isEnvelope, type KeyId, type Signatures } from '@honeymesh/intel/envelope';
+import { type Accusation, accusationBytes, encodeAccusations, encodeLeave, MOST_ACCUSATIONS, type Rekey } from '@honeymesh/intel/envelope-bodies';
+import { DAY_MS, MINUTE_MS, SECOND_MS, type UnixMs, unixMs } from '@honeymesh/intel/time';
+import { createAccusations } from './accusations.ts';
+import { type AntiEntropyLimits, createAntiEntropy } from './anti-entropy.ts';
+import { type NodeCertificate, type RegistrarCertificate, readCertificate } from './certificates.ts';
+import { type Claims, createClaims, type SignatureMode } from './claims.ts';
+import { decodeExchange, isExchange } from './exchange-format.ts';
+import { createInbox } from './inbox.ts';
+import { createKeySchedule, type KeyStep } from './key-schedule.ts';
+import { type BookLimits, createLiveBook } from './live-book.ts';
+import { signMeta } from './meta.ts';
+import type { Misuse } from './misuse.ts';
+import { type Arrival, type Content, createReceiver, type EnvelopeRefusal, RECEIVER_LIMITS, type Received } from './receiver.ts';
+import { readRevocations } from './revocations.ts';
+import type { Roster, RosterFailure } from './roster.ts';
+import { openGroupKey } from './sealed-keys.ts';
+import { createSender, SENDER_LIMITS, type Sent } from './sender.ts';
+import { createSpeakers } from './speakers.ts';
+import { createTombstones } from './tombstones.ts';
+
+export interface SignedLayerOptions {
+  readonly mode: Exclude<SignatureMode, 'off'>;
+  readonly clusterId: Uint8Array;
+  readonly identity: { readonly certificate: NodeCertificate; readonly edSecret: Uint8Array; readonly xSecret: Uint8Array };
+  /** As `alive` will say it: 4 or 16 bytes. */
+  readonly advertise: { readonly address: Uint8Array; readonly port: number };
+  readonly lastEpoch: number;
+  readonly longestEnvelopeBytes: number;
+  /** The keyring as it is, primary first. */
+  readonly keys: readonly Uint8Array[];
+  readonly keyGeneration: number;
+  readonly accusers: number;
+  readonly book: BookLimits;
+  readonly antiEntropy: AntiEntropyLimits;
+}
+
+export type LayerOutput =
+  | { readonly kind: 'broadcast'; readonly payload: Uint8Array /** Our own: at once to all. */; readonly push: boolean }
+  | { readonly kind: 'send-reliable'; readonly hop: string; readonly payload: Uint8Array }
+  | { readonly kind: 'persist-epoch'; readonly epoch: number }
+  /** What a peer advises or takes back. Withdrawals first: one envelope may take back what another said and say it anew. */
+  | ({ readonly kind: 'intel'; readonly kid: KeyId; readonly epoch: number; readonly seq: number; readonly issuedAt: UnixMs; readonly endsAt: UnixMs } & {
+      readonly signer: NodeCertificate;
+      readonly own: boolean;
+    } & Omit<Extract<Content, { type: 'intel' }>, 'type'>)
+  /** Its owner says goodbye: to the core as a `dead` of itself. */
+  | { readonly kind: 'left'; readonly node: string; readonly incarnation: number }
+  | KeyStep
+  | { readonly kind: 'revoked'; readonly kid: KeyId; readonly node: string | null }
+  /** Our advice that left the tray: what was said, under which number. */
+  | { readonly kind: 'said'; readonly epoch: number; readonly seq: number; readonly advice: readonly Advice[] }
+  | { readonly kind: 'dropped'; readonly advice: readonly Advice[] }
+  | {
+      readonly kind: 'misuse';
+      readonly why: Misuse;
+      readonly signer: NodeCertificate | RegistrarCertificate;
+      readonly proof: readonly [Uint8Array, Uint8Array];
+    }
+  /** Somebody else signs with our key, or our persisted epoch was lost. */
+  | { readonly kind: 'own-key-elsewhere'; readonly epoch: number; readonly seq: number }
+  | {
+      readonly kind: 'refused';
+      readonly why: EnvelopeRefusal | RosterFailure | 'not-hm1' | 'malformed-exchange' | 'inbox-full';
+      readonly kid: KeyId | null;
+      readonly hop: string;
+    };
+
+export interface SignedLayer {
+  readonly claims: Claims;
+  start(now: UnixMs): readonly LayerOutput[];
+  persisted(epoch: number, now: UnixMs): readonly LayerOutput[];
+  /** A user message from the wire, over datagram or stream. */
+  payload(bytes: Uint8Array, hop: string, now: UnixMs): readonly LayerOutput[];
+  /** The other side's user state of a push/pull. */
+  merge(userState: Uint8Array, hop: string, now: UnixMs): readonly LayerOutput[];
+  localState(join: boolean, now: UnixMs): Uint8Array;
+  meta(incarnation: number, extra: Uint8Array): Uint8Array;
+  /** The certificate renewed: announce meta anew after it. */
+  renew(certificate: NodeCertificate): void;
+  advise(advice: readonly Advice[], now: UnixMs): readonly LayerOutput[];
+  withdraw(targets: readonly Prefix[], now: UnixMs): readonly LayerOutput[];
+  withdrawItem(epoch: number, seq: number, now: UnixMs): readonly LayerOutput[] | false;
+  accuse(accusations: readonly Accusation[], now: UnixMs): readonly LayerOutput[];
+  leave(incarnation: number, now: UnixMs): readonly LayerOutput[];
+  tick(now: UnixMs): readonly LayerOutput[];
+  nextDeadline(): UnixMs | 'never';
+}
+
+const ACCUSATION_TTL_S = 60;
+const LEAVE_TTL_S = DAY_MS / SECOND_MS;
+export const REKEY_TTL_S = DAY_MS / SECOND_MS;
+const PRUNE_EVERY_MS = MINUTE_MS;
+
+export function createSignedLayer(
+  options: SignedLayerOptions,
+  { roster, signatures }: { readonly roster: Roster; readonly signatures: Signatures },
+): SignedLayer {
+  const { clusterId, identity } = options;
+  const { kid } = identity.certificate;
+  let certificate = identity.certificate;
+  const book = createLiveBook(options.book);
+  const speakers = createSpeakers();
+  const tombstones = createTombstones();
+  const accusations = createAccusations();
+  const receiver = createReceiver({ clusterId, ...RECEIVER_LIMITS }, { roster, book, speakers, tombstones, signatures });
+  const antiEntropy = createAntiEntropy(options.antiEntropy, { roster, book, speakers });
+  const claims = createClaims({ mode: options.mode, clusterId, accusers: options.accusers }, { roster, accusations, signatures });
+  const longestBytes = options.longestEnvelopeBytes;
+  const sender = createSender({ clusterId, kid, secret: identity.edSecret, lastEpoch: options.lastEpoch, ...SENDER_LIMITS, longestBytes }, { signatures });
+  const schedule = createKeySchedule({ keys: options.keys, generation: options.keyGeneration });
+  const inbox = createInbox();
+  let pruneAt: UnixMs | 'never' = 'never';
+
+  function sent(outputs: readonly Sent[], now: UnixMs): LayerOutput[] {
+    return outputs.flatMap((output): readonly LayerOutput[] => {
+      if (output.kind !== 'say') return [output];
+      receiver.keepOwn(output.payload, now);
+      const broadcast: LayerOutput = { kind: 'broadcast', payload: output.payload, push: true };
+      return output.intel === null ? [broadcast] : [broadcast, { kind: 'said', epoch: output.epoch, seq: output.seq, advice: output.intel.advice }];
+    });
+  }
+
+  function delivered({ header, signer, content }: Extract<Received, { kind: 'deliver' }>, now: UnixMs): readonly LayerOutput[] {
+    const { epoch, seq, issuedAt } = header;
+    const own = header.kid === kid;
+    // Numbers of this run that we did not give: not ours.
+    if (own && epoch > options.lastEpoch) return [{ kind: 'own-key-elsewhere', epoch, seq }];
+    if (signer.kind === 'registrar') return content.type === 'rekey' ? rekeyed(content, header.kid, now) : [];
+    switch (content.type) {
+      case 'intel': {
+        if (own) sender.recall(header, content.advice, now);
+        const { advice, withdrawals } = content;
+        return [{ kind: 'intel', kid: header.kid, epoch, seq, issuedAt, endsAt: expiryOf(header), signer, own, advice, withdrawals }];
+      }
+      case 'accusation':
+        for (const accusation of content.accusations) accusations.accuse(signer.nodeName, accusation, expiryOf(header));
+        return [];
+      case 'leave':
+        accusations.left(signer.nodeName, content.incarnation, expiryOf(header));
+        return own ? [] : [{ kind: 'left', node: signer.nodeName, incarnation: content.incarnation }];
+      case 'rekey':
+        return [];
+    }
+  }
+
+  function rekeyed(rekey: Rekey, issuer: KeyId, now: UnixMs): readonly LayerOutput[] {
+    const group = openGroupKey(rekey, { kid, xSecret: identity.xSecret }, { clusterId, issuer });
+    if (group === null) return [];
+    const steps = schedule.order(group, now);
+    return steps === 'stale' ? [] : steps;
+  }
+
+  function received(bytes: Uint8Array, arrival: Arrival, now: UnixMs): readonly LayerOutput[] {
+    return receiver.receive(bytes, arrival, now).flatMap((output): readonly LayerOutput[] => {
+      if (output.kind === 'deliver') return delivered(output, now);
+      return output.kind === 'relay' ? [{ kind: 'broadcast', payload: output.payload, push: false }] : [output];
+    });
+  }
+
+  /** Trust at once, for the rest hangs on it; envelopes a few at a time, for each costs a signature check. */
+  function exchanged(bytes: Uint8Array, hop: string, now: UnixMs): readonly LayerOutput[] {
+    const decoded = decodeExchange(bytes);
+    if (!decoded.ok) return [{ kind: 'refused', why: 'malformed-exchange', kid: null, hop }];
+    const { certificates, revocations, envelopes } = decoded.value;
+    const outputs: LayerOutput[] = [...learn(certificates, hop, now), ...learnRevocations(revocations, hop, now)];
+    for (const envelope of envelopes) {
+      if (inbox.add(envelope, hop)) continue;
+      outputs.push({ kind: 'refused', why: 'inbox-full', kid: null, hop });
+      break;
+    }
+    const answer = antiEntropy.answer(decoded.value, now);
+    if (answer !== null) outputs.push({ kind: 'send-reliable', hop, payload: answer });
+    return [...outputs, ...fromInbox(now)];
+  }
+
+  function learn(certificates: readonly Uint8Array[], hop: string, now: UnixMs): readonly LayerOutput[] {
+    const read = certificates.slice(0, MOST_CERTIFICATES).map(readCertificate);
+    const good = read.filter(one => one.ok).map(one => one.value);
+    // Registrars first: the hosts' certificates hang on theirs.
+    const ordered = [...good.filter(one => one.kind === 'registrar'), ...good.filter(one => one.kind === 'node')];
+    return ordered.flatMap((one): readonly LayerOutput[] => {
+      const learnt = roster.learn(one, now);
+      return learnt.ok || learnt.why === 'stale' ? [] : [{ kind: 'refused', why: learnt.why, kid: one.kid, hop }];
+    });
+  }
+
+  function learnRevocations(lists: readonly Uint8Array[], hop: string, now: UnixMs): readonly LayerOutput[] {
+    return lists.slice(0, MOST_LISTS).flatMap((bytes): readonly LayerOutput[] => {
+      const read = readRevocations(bytes);
+      if (!read.ok) return [{ kind: 'refused', why: 'malformed-exchange', kid: null, hop }];
+      const before = new Map(roster.nodes(now).map(node => [node.kid, node.nodeName]));
+      const learnt = roster.learnRevocations(read.value, now);
+      if (!learnt.ok) return learnt.why === 'stale' ? [] : [{ kind: 'refused', why: learnt.why, kid: read.value.issuer, hop }];
+      for (const node of roster.nodes(now)) before.delete(node.kid);
+      // Their words hold no more, and are not handed on.
+      for (const gone of [...before.keys(), ...learnt.value.entries.map(entry => entry.kid)]) book.forget(gone);
+      return [...before].map(([gone, node]) => ({ kind: 'revoked', kid: gone, node }));
+    });
+  }
+
+  function fromInbox(now: UnixMs): readonly LayerOutput[] {
+    return inbox.take(now).flatMap(({ bytes, hop }) => received(bytes, { path: 'repair', hop }, now));
+  }
+
+  function prune(now: UnixMs): void {
+    if (pruneAt !== 'never' && pruneAt > now) return;
+    pruneAt = unixMs(now + PRUNE_EVERY_MS);
+    roster.prune(now);
+    book.prune(now);
+    speakers.prune(now);
+    tombstones.prune(now);
+    accusations.prune(now);
+    claims.prune();
+  }
+
+  return {
+    claims,
+    start(now) {
+      prune(now);
+      return sent(sender.start(), now);
+    },
+    persisted: (epoch, now) => sent(sender.persisted(epoch, now), now),
+    payload(bytes, hop, now) {
+      if (isEnvelope(bytes)) return received(bytes, { path: 'live', hop }, now);
+      return isExchange(bytes) ? exchanged(bytes, hop, now) : [{ kind: 'refused', why: 'not-hm1', kid: null, hop }];
+    },
+    // Go nodes and empty states say nothing of ours: no fault of theirs.
+    merge: (userState, hop, now) => (isExchange(userState) ? exchanged(userState, hop, now) : []),
+    localState: (join, now) => antiEntropy.state(join, now),
+    meta: (incarnation, extra) =>
+      signMeta({ certificate, epoch: sender.epoch, extra }, { node: certificate.nodeName, ...options.advertise, incarnation }, identity.edSecret, signatures),
+    renew(renewed) {
+      if (renewed.kid === kid) certificate = renewed;
+    },
+    advise: (advice, now) => sent(sender.advise(advice, now), now),
+    withdraw: (targets, now) => sent(sender.withdraw(targets, now), now),
+    withdrawItem(epoch, seq, now) {
+      const outputs = sender.withdrawItem(epoch, seq, now);
+      return outputs === false ? false : sent(outputs, now);
+    },
+    accuse(charges, now) {
+      const outputs: LayerOutput[] = [];
+      for (const batch of batches(charges, longestBytes)) {
+        for (const charge of batch) accusations.accuse(certificate.nodeName, charge, unixMs(now + ACCUSATION_TTL_S * SECOND_MS));
+        outputs.push(...sent(sender.signal('accusation', encodeAccusations(batch), ACCUSATION_TTL_S, now), now));
+      }
+      return outputs;
+    },
+    leave: (incarnation, now) => sent(sender.signal('leave', encodeLeave({ incarnation }), LEAVE_TTL_S, now), now),
+    tick(now) {
+      prune(now);
+      return [...sent(sender.due(now), now), ...fromInbox(now), ...schedule.due(now)];
+    },
+    nextDeadline() {
+      const times = [sender.nextDeadline(), inbox.nextDeadline(), schedule.nextDeadline(), pruneAt].filter(at => at !== 'never');
+      return times.length === 0 ? 'never' : unixMs(Math.min(...times));
+    },
+  };
+}
+
+const MOST_CERTIFICATES = 2_048;
+const MOST_LISTS = 64;
+
+function batches(charges: readonly Accusation[], longestBytes: number): readonly (readonly Accusation[])[] {
+  const room = longestBytes - 120;
+  const all: Accusation[][] = [];
+  let left = 0;
+  for (const charge of charges) {
+    const bytes = accusationBytes(charge);
+    const last = all.at(-1);
+    if (last !== undefined && last.length < MOST_ACCUSATIONS && bytes <= left) last.push(charge);
+    else {
+      all.push([charge]);
+      left = room;
+    }
+    left -= bytes;
+  }
+  return all;
+}
