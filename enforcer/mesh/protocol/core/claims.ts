@@ -72,10 +72,8 @@ export function createClaims(context: Context, mail: Mail): Claims {
       context.refuse('implausible-incarnation', { node: self.name });
       return;
     }
-    const raised = Math.max(self.incarnation + 1, accused + 1);
-    if (raised > MAX_INCARNATION) context.refuse('incarnation-exhausted', { node: self.name });
     awareness.add(1);
-    spread(ownAlive(Math.min(raised, MAX_INCARNATION)));
+    spread(ownAlive(Math.max(self.incarnation, accused) + 1));
   }
 
   /** A member restarted with less than it had, and nobody told it (memberlist#311): it hears from us what it has to refute. */
@@ -296,8 +294,12 @@ export function createClaims(context: Context, mail: Mail): Claims {
       context.tell({ kind: 'join', member: viewOf(self) });
     },
     updateMeta(meta) {
+      if (self.incarnation >= MAX_INCARNATION) {
+        context.refuse('incarnation-exhausted', { node: self.name });
+        return;
+      }
       ownMeta = meta;
-      spread(ownAlive(Math.min(self.incarnation + 1, MAX_INCARNATION)));
+      spread(ownAlive(self.incarnation + 1));
       context.tell({ kind: 'update', member: viewOf(self) });
     },
     leave(nowMs, finished) {

@@ -177,6 +177,17 @@ describe('a suspect', () => {
     expect([endOf('n2'), endOf('n2', 'n2'), endOf('n2', 'n3'), endOf('n2', 'n3', 'n4')]).toEqual([24_000, 24_000, 11_381, 4000]);
   });
 
+  test('of the same accuser again is not passed on', () => {
+    const member = startMember(gossiping);
+    member.packet('n2', ...Array.from({ length: 9 }, (_, at) => alive(`n${at + 1}`)), suspect('n1', 1, 'n2'));
+    member.pass(5000);
+    expect(member.core.stats().newsQueued).toBe(0);
+    member.packet('n3', suspect('n1', 1, 'n2'));
+    expect(member.core.stats().newsQueued).toBe(0);
+    member.packet('n3', suspect('n1', 1, 'n3'));
+    expect(member.core.stats().newsQueued).toBe(1);
+  });
+
   test('with an older incarnation is nothing', () => {
     const member = startMember();
     member.packet('n1', alive('n1', 10));
@@ -274,6 +285,7 @@ describe('a dead', () => {
     expect(member.state('n0')).toBe(`alive ${MAX_INCARNATION}`);
     expect(refusals(member.packet('n1', suspect('n0', MAX_INCARNATION)))).toEqual(['implausible-incarnation']);
     expect(member.state('n0')).toBe(`alive ${MAX_INCARNATION}`);
+    expect(refusals(member.input({ kind: 'update-meta', meta: bytes('x') }))).toEqual(['incarnation-exhausted']);
   });
 
   test('weighs as a suspicion only where the layer above says so, or nothing', () => {

@@ -142,7 +142,7 @@ describe('leaving', () => {
     expect(allSent(outputs).filter(message => message.kind === 'dead')).toEqual(Array(4).fill(dead('n0', 1, 'n0')));
     expect(events(outputs)).toEqual([{ kind: 'left', id: 3, how: 'told' }]);
     expect(member.state('n0')).toBe('left 1');
-    member.packet('n1', suspect('n0', 1), alive('n0', 1), dead('n0', 1));
+    member.packet('n1', suspect('n0', 1), alive('n0', 5), dead('n0', 1));
     expect(member.state('n0')).toBe('left 1');
     const [answer] = sent(member.packet('n1', { kind: 'ping', sequence: 1, node: 'n0' }));
     expect(answer?.messages).toEqual([{ kind: 'ack', sequence: 1, payload: null }, dead('n0', 1, 'n0')]);
@@ -203,6 +203,13 @@ describe('what users send', () => {
     expect(greeting?.messages).toEqual([{ kind: 'ack', sequence: GREETINGS_FROM + 5, payload: null }]);
     const replyTo = { ...endpointOf('n1'), node: 'n1' };
     expect(sent(member.packet('n1', { kind: 'ping', sequence: GREETINGS_FROM + 5, node: 'n0', replyTo }))[0]?.messages.length).toBeGreaterThan(1);
+  });
+
+  test('greets three times whom it never hears, then no more', () => {
+    const member = startMember({ eagerPeers: 256 });
+    member.packet('n1', alive('n1'));
+    expect(messagesTo(member.pass(20_000), 'n1').filter(({ kind }) => kind === 'ping')).toHaveLength(3);
+    expect(member.core.nextDeadline()).toBeNull();
   });
 
   test('to whom we pushed and pulled needs no greeting', () => {

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { encodeMessage } from '#enforcer/mesh/protocol/wire/message-codec.ts';
 import {
   alive,
   allSent,
@@ -75,6 +76,8 @@ describe('push/pull', () => {
     const message = pushPull([pushed('n1')], { join: true });
     expect(refusals(member.input({ kind: 'stream-message', id: 1, from: endpointOf('n1'), message }))).toEqual(['vetoed']);
     expect(member.state('n1')).toBe('unknown');
+    serve(member, pushed('n1'));
+    expect(member.state('n1')).toBe('alive 1');
   });
 
   test('happens with one living member at each interval, first after a stagger', () => {
@@ -129,14 +132,24 @@ describe('gossip', () => {
     expect(sent(member.pass(250)).map(({ knownMax }) => knownMax)).toEqual([4]);
   });
 
+  test('that rides on an ack leaves room for the ack', () => {
+    const payload = new Uint8Array(600);
+    const member = startMember({}, { envelopeBytes: () => 40, hooks: { ackPayload: () => payload } });
+    for (let at = 1; at <= 50; at++) member.packet('n1', alive(`n${at}`));
+    const [packet] = sent(member.packet('n1', { kind: 'ping', sequence: 1, node: 'n0' }));
+    const length = 40 + 2 + (packet?.messages ?? []).reduce((sum, message) => sum + 2 + encodeMessage(message).length, 0);
+    expect(length).toBeGreaterThan(1200);
+    expect(length).toBeLessThanOrEqual(1400);
+  });
+
   test('never makes a datagram longer than its budget, and leaves room for user messages', () => {
     const member = startMember(timings('gossipIntervalMs'), { envelopeBytes: () => 40 });
     for (let at = 1; at <= 200; at++) member.packet('n1', alive(`n${at}`, 1, { meta: new Uint8Array(100) }));
     for (let at = 0; at < 50; at++) member.input({ kind: 'broadcast', payload: new Uint8Array(100), push: false });
     const first = sent(member.pass(250));
     for (const { messages } of first) {
-      const length = 2 + messages.reduce((sum, message) => sum + 2 + (message.kind === 'user' ? 1 + message.payload.length : 160), 0);
-      expect(length).toBeLessThan(1500);
+      const length = 40 + 2 + messages.reduce((sum, message) => sum + 2 + encodeMessage(message).length, 0);
+      expect(length).toBeLessThanOrEqual(1400);
       expect(messages.some(({ kind }) => kind === 'user')).toBe(true);
       expect(messages.some(({ kind }) => kind === 'alive')).toBe(true);
     }
