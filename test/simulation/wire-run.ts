@@ -24,7 +24,8 @@ export interface Told {
 }
 
 export function tell({ seed, nodes, chaosMs = 120_000, calmMs = 120_000, happenings = HAPPENINGS, loss, world: own = {} }: Story): Told {
-  const count = nodes ?? 4 + (seed % 5);
+  // Most are small, so that there can be many; each twentieth is not.
+  const count = nodes ?? (seed % 20 === 0 ? 12 + (seed % 21) : 4 + (seed % 5));
   const world = createWorld({ seed, nodes: count, ...own });
   const checkers = createCheckers(world);
   world.watchers.push(checkers);

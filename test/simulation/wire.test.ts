@@ -7,14 +7,14 @@ import type { Message } from '#enforcer/mesh/protocol/messages.ts';
 import type { Checker } from './wire-checkers.ts';
 import { CHECKERS, createCheckers } from './wire-checkers.ts';
 import { HAPPENINGS, type Story, tell } from './wire-run.ts';
-import { createWorld, type SimNode } from './wire-world.ts';
+import { createWorld, type SimNode, type World } from './wire-world.ts';
 
 const NIGHTLY = process.env.HONEYMESH_NIGHTLY === '1';
 const ONE = process.env.HONEYMESH_SEED;
 const SEEDS = ONE === undefined ? Array.from({ length: NIGHTLY ? 1000 : 100 }, (_, at) => at + 1) : [Number(ONE)];
 const BLOCK = 20;
 
-describe('whatever happens to a mesh of four to eight', () => {
+describe('whatever happens to a mesh of four to 32', () => {
   const looked = new Map<Checker, number>();
   const happened = new Map<string, number>();
 
@@ -52,10 +52,6 @@ describe('a checker fires where the mesh is sabotaged', () => {
   };
   const dropping = (unwanted: (message: Message, to: SimNode) => boolean) => (messages: readonly Message[], _from: SimNode, to: SimNode) =>
     messages.filter(message => !unwanted(message, to));
-
-  test('convergence: nobody looks for those who were lost', () => {
-    expect(firesOn('convergence', { happenings: ['partition'], world: { own: { announceIntervalMs: 0, rejoinIntervalMs: 0 } } })).toBe(true);
-  });
 
   test('convergence: nobody hears a refutation', () => {
     const own = { announceIntervalMs: 0, rejoinIntervalMs: 0, pushPullIntervalMs: 0 };
@@ -180,5 +176,98 @@ describe('a mesh of 32', () => {
     world.run(sentAtMs + 50);
     expect(heard.size).toBe(31);
     expect(Math.max(...heard.values()) - sentAtMs).toBeLessThan(world.weather.latencyMs + world.weather.jitterMs + 1);
+  });
+});
+
+describe('a mesh of eight', () => {
+  const QUIET = { nodes: 8, happenings: [] as const, chaosMs: 10_000, calmMs: 1000, loss: 0 };
+  const everybodySees = (world: World, count: number): boolean => world.nodes.every(({ core }) => core === null || core.stats().alive === count);
+  const timeUntil = (world: World, limitMs: number, holds: () => boolean): number => {
+    const sinceMs = world.nowMs;
+    while (!holds() && world.nowMs - sinceMs < limitMs) world.run(world.nowMs + 250);
+    return world.nowMs - sinceMs;
+  };
+  const halve = (world: World): void => {
+    const half = new Set(world.nodes.slice(0, 4));
+    for (const from of world.nodes) for (const to of world.nodes) if (half.has(from) !== half.has(to)) world.cut(from, to);
+  };
+
+  test('that was split for longer than it remembers is whole again within half a minute', () => {
+    for (const seed of [1, 2, 3]) {
+      const { world } = tell({ ...QUIET, seed });
+      halve(world);
+      world.run(world.nowMs + 300_000);
+      expect(world.nodes.map(({ core }) => core?.members().length)).toEqual(Array(8).fill(4));
+      world.heal();
+      expect(timeUntil(world, 60_000, () => everybodySees(world, 8))).toBeLessThanOrEqual(30_000);
+    }
+  });
+
+  test("without that it stays split, as memberlist's does (memberlist#222)", () => {
+    const { world, checkers } = tell({ ...QUIET, seed: 1, world: { own: { announceIntervalMs: 0, rejoinIntervalMs: 0 } } });
+    halve(world);
+    world.run(world.nowMs + 300_000);
+    world.heal();
+    world.run(world.nowMs + 600_000);
+    expect(world.nodes.map(({ core }) => core?.stats().alive)).toEqual(Array(8).fill(4));
+    checkers.end();
+    expect(new Set(checkers.violations.map(({ checker }) => checker))).toEqual(new Set(['convergence']));
+  });
+
+  test('keeps one whose datagrams are all lost while its streams work, and says what is wrong', () => {
+    const sabotage = (messages: readonly Message[], from: SimNode, to: SimNode) => (to.name === 'n3' || from.name === 'n3' ? null : messages);
+    const { world, violations } = tell({ ...QUIET, seed: 4, chaosMs: 120_000, world: { sabotage } });
+    expect(violations).toEqual([]);
+    const blocked: string[] = [];
+    world.watchers.push({ event: (_, event) => void (event.kind === 'udp-blocked' && blocked.push(event.member.name)), after: () => undefined });
+    world.run(world.nowMs + 20_000);
+    expect(blocked).toContain('n3');
+    expect(world.counts.deaths).toBe(0);
+  });
+
+  test('takes back one that forgot how often it had been accused, within seconds (memberlist#311)', () => {
+    const { world } = tell({ ...QUIET, seed: 5 });
+    const veteran = world.nodes[5] as SimNode;
+    for (let times = 0; times < 100; times++) {
+      const incarnation = veteran.core?.self().incarnation ?? 0;
+      world.feed(veteran, {
+        kind: 'packet',
+        from: { address: Uint8Array.of(10, 0, 0, 1), port: 7946 },
+        messages: [{ kind: 'suspect', incarnation, node: veteran.name, from: 'n1' }],
+      });
+    }
+    world.run(world.nowMs + 5000);
+    world.crash(veteran);
+    world.run(world.nowMs + 20_000);
+    expect(everybodySees(world, 7)).toBe(true);
+    veteran.incarnation = null;
+    world.start(veteran, world.nodes.slice(0, 1));
+    expect(timeUntil(world, 10_000, () => everybodySees(world, 8))).toBeLessThanOrEqual(3000);
+    expect(veteran.core?.self().incarnation).toBeGreaterThan(100);
+  });
+
+  test('that restarts as a whole without its disks is whole again within seconds', () => {
+    const { world } = tell({ ...QUIET, seed: 6 });
+    for (const node of world.nodes) {
+      world.crash(node);
+      node.incarnation = null;
+      node.peers.clear();
+    }
+    world.run(world.nowMs + 1000);
+    for (const [at, node] of world.nodes.entries()) world.at(world.nowMs + 200 * at, () => world.start(node, world.nodes.slice(0, 1)));
+    expect(timeUntil(world, 20_000, () => everybodySees(world, 8))).toBeLessThanOrEqual(5000);
+  });
+
+  test('with one that was stopped for a while loses nobody, and the sleeper accuses nobody', () => {
+    for (const seed of [7, 8, 9]) {
+      const { world } = tell({ ...QUIET, seed });
+      const sleeper = world.nodes[2] as SimNode;
+      world.pause(sleeper);
+      world.run(world.nowMs + 3000);
+      world.resume(sleeper);
+      world.run(world.nowMs + 30_000);
+      expect(world.counts.deaths).toBe(0);
+      expect(world.nodes.map(({ core }) => core?.stats().health)).toEqual(Array(8).fill(0));
+    }
   });
 });
