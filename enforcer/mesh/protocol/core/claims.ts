@@ -128,6 +128,11 @@ export function createClaims(context: Context, mail: Mail): Claims {
       return;
     }
     const before = table.get(claim.node);
+    // What is known already costs no signature check: most of what is gossiped is.
+    if (!own && before !== undefined && claim.incarnation <= before.incarnation && sameEndpoint(before.endpoint, claim)) {
+      if (isGone(before)) remind(before, nowMs);
+      return;
+    }
     if (!own && hooks.admitAlive !== undefined) {
       if (claim.versions.length < VERSION_BYTES) {
         context.refuse('impossible-versions', { node: claim.node });
@@ -148,10 +153,7 @@ export function createClaims(context: Context, mail: Mail): Claims {
       if (!same) refute(claim.incarnation);
       return;
     }
-    if (claim.incarnation <= member.incarnation && !moved) {
-      if (isGone(member) && before !== undefined) remind(member, nowMs);
-      return;
-    }
+    if (claim.incarnation <= member.incarnation && !moved) return;
     accept(member, claim, nowMs);
   }
 
@@ -183,7 +185,8 @@ export function createClaims(context: Context, mail: Mail): Claims {
     const member = table.get(claim.node);
     if (member === undefined) return null;
     if (isSelf(claim.node)) return { member, verdict: 'accept' };
-    if (claim.incarnation > Math.min(MAX_INCARNATION, member.incarnation + PLAUSIBLE_LEAD)) {
+    // At the highest of all nobody could refute.
+    if (claim.incarnation > Math.min(MAX_INCARNATION - 1, member.incarnation + PLAUSIBLE_LEAD)) {
       context.refuse('implausible-incarnation', { node: claim.node });
       return null;
     }

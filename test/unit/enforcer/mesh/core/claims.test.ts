@@ -137,6 +137,13 @@ describe('an alive', () => {
     expect([member.state('n1'), member.state('n2')]).toEqual(['unknown', 'alive 1']);
   });
 
+  test('that says nothing new is not shown to the layer above: a signature costs more than all else', () => {
+    const asked: number[] = [];
+    const member = startMember({}, { hooks: { admitAlive: ({ incarnation }) => asked.push(incarnation) > 0 } });
+    member.packet('n1', alive('n1', 2), alive('n1', 2), alive('n1', 1), alive('n1', 3));
+    expect(asked).toEqual([2, 3]);
+  });
+
   test('that is older than a death does not revive, and its subject is told what to refute', () => {
     const member = startMember();
     member.packet('n1', alive('n1', 100), dead('n1', 100));
@@ -286,6 +293,17 @@ describe('a dead', () => {
     expect(refusals(member.packet('n1', suspect('n0', MAX_INCARNATION)))).toEqual(['implausible-incarnation']);
     expect(member.state('n0')).toBe(`alive ${MAX_INCARNATION}`);
     expect(refusals(member.input({ kind: 'update-meta', meta: bytes('x') }))).toEqual(['incarnation-exhausted']);
+  });
+
+  test('said again and again, each time a little higher, shuts nobody out for good', () => {
+    const member = startMember();
+    member.packet('n1', alive('n1'));
+    for (let times = 0; times < 40_000; times++) {
+      member.packet('n2', dead('n1', Math.min(MAX_INCARNATION, (member.view('n1')?.incarnation ?? 0) + PLAUSIBLE_LEAD)));
+      member.nowMs++;
+    }
+    expect(member.view('n1')?.incarnation).toBeLessThan(MAX_INCARNATION);
+    expect(story(member.packet('n1', alive('n1', MAX_INCARNATION)))).toEqual(['join n1']);
   });
 
   test('weighs as a suspicion only where the layer above says so, or nothing', () => {
