@@ -111,13 +111,6 @@ export async function strangersRows({ clients, rounds, openCanary }: PartDeps): 
         goal: { atMost: 0 },
       }),
       figure({ what: 'banning at the first touch (instant): accepted, logged', unit: '/s', ours: rates.instant.median }),
-      figure({
-        what: 'instant: connections without a row of the log',
-        unit: 'connections',
-        ours: most('instant', one => one.unlogged),
-        goal: { atMost: 0 },
-        note: WORST,
-      }),
     ];
   } finally {
     await peer?.remove();

@@ -189,36 +189,36 @@ test('rows leave no faster than the log takes them; touches do not wait for that
   const { queue, sent, pass, arrive } = rig();
   const rows = (): number => sent.flatMap(({ observations }) => observations).filter(({ kind }) => kind === 'ended').length;
   const later = (): void => {
-    for (let turns = 0; turns < 20; turns++) {
+    for (let turns = 0; turns < 60; turns++) {
       arrive();
       pass(10);
     }
   };
-  for (let at = 0; at < 5_000; at++) queue.add(endedOf('192.0.2.1'));
+  for (let at = 0; at < 12_000; at++) queue.add(endedOf('192.0.2.1'));
   queue.settled();
   later();
-  expect(rows()).toBe(2_048);
+  expect(rows()).toBe(8_192);
   const before = sent.length;
   queue.add(touchOf('192.0.2.2'));
   expect(sent.slice(before)).toMatchObject([{ observations: [{ kind: 'touch' }] }]);
   queue.recorded(100);
   later();
-  expect(rows()).toBe(2_148);
+  expect(rows()).toBe(8_292);
   for (let turns = 0; turns < 4; turns++) {
-    queue.recorded(2_048);
+    queue.recorded(8_192);
     later();
   }
-  expect(rows()).toBe(5_000);
+  expect(rows()).toBe(12_000);
   expect(sent.every(message => message.lost === 0)).toBe(true);
 });
 
 test('says that it is pressed from 1,024 rows that wait until there are fewer than 256', () => {
   const { queue, pass, arrive } = rig();
-  for (let at = 0; at < 2_048 + 1_023; at++) queue.add(endedOf('192.0.2.1'));
+  for (let at = 0; at < 8_192 + 1_023; at++) queue.add(endedOf('192.0.2.1'));
   queue.settled();
   const recorded = (rows: number): boolean => {
     queue.recorded(rows);
-    for (let turns = 0; turns < 20; turns++) {
+    for (let turns = 0; turns < 60; turns++) {
       arrive();
       pass(10);
     }
