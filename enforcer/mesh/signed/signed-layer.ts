@@ -82,8 +82,8 @@ export interface SignedLayer {
   merge(userState: Uint8Array, hop: string, now: UnixMs): readonly LayerOutput[];
   localState(join: boolean, now: UnixMs): Uint8Array;
   meta(incarnation: number, extra: Uint8Array): Uint8Array;
-  /** The certificate renewed: announce meta anew after it. */
-  renew(certificate: NodeCertificate): void;
+  /** The certificate renewed, for the same key; false: it does not hold. Announce meta anew after it. */
+  renew(certificate: NodeCertificate, now: UnixMs): boolean;
   advise(advice: readonly Advice[], now: UnixMs): readonly LayerOutput[];
   withdraw(targets: readonly Prefix[], now: UnixMs): readonly LayerOutput[];
   withdrawItem(epoch: number, seq: number, now: UnixMs): readonly LayerOutput[] | false;
@@ -223,6 +223,8 @@ export function createSignedLayer(
   return {
     claims,
     start(now) {
+      // Ours goes along with our words in repair, to whom our meta did not reach.
+      roster.learn(certificate, now);
       prune(now);
       return sent(sender.start(), now);
     },
@@ -236,8 +238,10 @@ export function createSignedLayer(
     localState: (join, now) => antiEntropy.state(join, now),
     meta: (incarnation, extra) =>
       signMeta({ certificate, epoch: sender.epoch, extra }, { node: certificate.nodeName, ...options.advertise, incarnation }, identity.edSecret, signatures),
-    renew(renewed) {
-      if (renewed.kid === kid) certificate = renewed;
+    renew(renewed, now) {
+      if (renewed.kid !== kid || !roster.learn(renewed, now).ok) return false;
+      certificate = renewed;
+      return true;
     },
     advise: (advice, now) => sent(sender.advise(advice, now), now),
     withdraw: (targets, now) => sent(sender.withdraw(targets, now), now),

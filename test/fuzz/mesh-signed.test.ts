@@ -1,0 +1,79 @@
+import { fc, test } from '@fast-check/vitest';
+import { decodeIntel, encodeIntel } from '@honeymesh/intel/advisories';
+import { openEnvelope } from '@honeymesh/intel/envelope';
+import { decodeAccusations, decodeLeave, decodeRekey, encodeAccusations, encodeRekey } from '@honeymesh/intel/envelope-bodies';
+import { describe, expect } from 'vitest';
+import { readCertificate } from '#enforcer/mesh/signed/certificates.ts';
+import { decodeExchange } from '#enforcer/mesh/signed/exchange-format.ts';
+import { readMeta } from '#enforcer/mesh/signed/meta.ts';
+import { issueRevocations, readRevocations } from '#enforcer/mesh/signed/revocations.ts';
+import { openGroupKey, sealGroupKey } from '#enforcer/mesh/signed/sealed-keys.ts';
+import { advice, CLUSTER, keyedHash, layerOf, NOON, rootKid, secretOf, signedBy, trust } from '#test/support/hm1.ts';
+
+const numRuns = process.env.HONEYMESH_NIGHTLY === '1' ? 1_000_000 : 5_000;
+
+const signatures = keyedHash();
+const trusted = trust(signatures);
+const host = trusted.host('db1');
+const { layer } = layerOf(trusted, host);
+const other = layerOf(trusted, trusted.host('db2')).layer;
+layer.advise([advice('203.0.113.7/32'), advice('2001:db8::/48')], NOON);
+const rekey = sealGroupKey({ generation: 1, key: secretOf('k'), useAt: NOON, dropOldAt: NOON }, [host.certificate], {
+  clusterId: CLUSTER,
+  issuer: trusted.registrar.kid,
+  ephemeralSecret: secretOf('e'),
+});
+
+/** One valid of each kind, to be bent. */
+const SEEDS: readonly Uint8Array[] = [
+  signedBy(host, encodeIntel({ advice: [advice('203.0.113.7/32')], withdrawals: [{ epoch: 1, seq: 1, targets: [] }] }), signatures),
+  encodeIntel({ advice: [advice('203.0.113.7/32'), advice('2001:db8::1/128')], withdrawals: [] }),
+  encodeAccusations([{ subject: 'n1', incarnation: 4 }]),
+  encodeRekey(rekey),
+  host.certificate.bytes,
+  trusted.registrar.bytes,
+  issueRevocations(
+    { clusterId: CLUSTER, number: 1, entries: [{ kid: host.certificate.kid, notAfter: host.certificate.notAfter }] },
+    { kid: rootKid, secret: trusted.rootSecret },
+    signatures,
+    NOON,
+  ).bytes,
+  layer.meta(3, Uint8Array.of(1)),
+  layer.localState(true, NOON),
+  layer.localState(false, NOON),
+];
+
+const bent = fc
+  .record({
+    seed: fc.constantFrom(...SEEDS),
+    cuts: fc.array(fc.record({ at: fc.nat(2_000), value: fc.oneof(fc.constantFrom(0, 1, 0x7f, 0x80, 0xff), fc.nat(255)) }), { maxLength: 6 }),
+    length: fc.option(fc.nat(2_000), { nil: undefined, freq: 3 }),
+    tail: fc.uint8Array({ maxLength: 8 }),
+  })
+  .map(({ seed, cuts, length, tail }) => {
+    const bytes = Uint8Array.of(...seed.subarray(0, length ?? seed.length), ...tail);
+    for (const { at, value } of cuts) if (bytes.length > 0) bytes[at % bytes.length] = value;
+    return bytes;
+  });
+const hostile = fc.oneof({ weight: 1, arbitrary: fc.uint8Array({ maxLength: 1_500 }) }, { weight: 6, arbitrary: bent });
+
+describe('hostile bytes of HM1', () => {
+  test.prop([hostile], { numRuns })('are a value or a reason to every decoder, never a throw', bytes => {
+    for (const read of [openEnvelope, decodeIntel, decodeAccusations, decodeLeave, decodeRekey, readCertificate, readRevocations, decodeExchange]) {
+      expect(typeof read(bytes).ok).toBe('boolean');
+    }
+    expect(typeof readMeta(bytes, 'db1', CLUSTER).ok).toBe('boolean');
+    const keys = decodeRekey(bytes);
+    if (keys.ok) openGroupKey(keys.value, { kid: host.certificate.kid, xSecret: host.xSecret }, { clusterId: CLUSTER, issuer: trusted.registrar.kid });
+  });
+
+  test.prop([hostile, fc.string({ unit: 'binary', maxLength: 80 })], { numRuns: numRuns / 5 })(
+    'go through a whole layer without a throw, however they come in',
+    (bytes, node) => {
+      for (const outputs of [other.payload(bytes, 'hop', NOON), other.merge(bytes, 'hop', NOON), other.tick(NOON)]) expect(Array.isArray(outputs)).toBe(true);
+      const claim = { node, address: bytes.subarray(0, 16), port: 7946, incarnation: bytes[0] ?? 0, meta: bytes };
+      expect(typeof other.claims.alive(claim, NOON).admitted).toBe('boolean');
+      expect(typeof other.claims.alive({ ...claim, node: 'db1' }, NOON).admitted).toBe('boolean');
+    },
+  );
+});
