@@ -1,7 +1,7 @@
 /**
  * What an envelope of type `intel` holds: advice and withdrawals, as many as fit. Nothing but target, reasons, tier and TTL leaves a host.
  *
- *     count u8 | advice: target, tier u8, reasons u32, ttl u32 s | count u8 | withdrawal: epoch u64, seq u64, count u8, targets
+ *     count u8 | advice: target, tier u8, reasons u32, ttl u32 s | count u8 | withdrawal: epoch u64, seq u64, cause u8, count u8, targets
  *     target: bits u8, then 4 bytes (/24 to /32: IPv4), 8 (/48 to /64: IPv6) or 16 (/65 to /128)
  */
 import { addressFromBytes, type Prefix, prefixParts } from './address.ts';
@@ -28,6 +28,8 @@ export interface Advice {
 export interface Withdrawal {
   readonly epoch: number;
   readonly seq: number;
+  /** It was wrong, not only over: whoever counted on it counts less on its signer. Cause 1 on the wire; 0: it is over. */
+  readonly asError: boolean;
   /** None: all of it. */
   readonly targets: readonly Prefix[];
 }
@@ -43,6 +45,7 @@ export type IntelFailure = 'malformed' | 'empty' | 'too-wide' | 'bad-target' | '
 export const WIDEST_ADVISED = { 4: 24, 6: 48 } as const;
 const MOST_OF_A_KIND = 255;
 const COUNTS_BYTES = 2;
+const WITHDRAWAL_HEAD_BYTES = 8 + 8 + 1 + 1;
 
 /** Bytes that all advice and withdrawals of one envelope may take together. */
 export const INTEL_ROOM_BYTES = LONGEST_BODY_BYTES - COUNTS_BYTES;
@@ -53,7 +56,7 @@ export function isAdvisable(target: Prefix): boolean {
 }
 
 export const adviceBytes = (advice: Advice): number => targetBytes(advice.target) + 9;
-export const withdrawalBytes = (withdrawal: Withdrawal): number => withdrawal.targets.reduce((sum, target) => sum + targetBytes(target), 17);
+export const withdrawalBytes = (withdrawal: Withdrawal): number => withdrawal.targets.reduce((sum, target) => sum + targetBytes(target), WITHDRAWAL_HEAD_BYTES);
 
 const targetBytes = (target: Prefix): number => {
   const { family, bits } = prefixParts(target);
@@ -71,9 +74,13 @@ export function encodeIntel({ advice, withdrawals }: Intel): Uint8Array {
     writer.u8(tierNumber(tier)).u32(reasonMask(reasons)).u32(ttlS);
   }
   writer.u8(withdrawals.length);
-  for (const { epoch, seq, targets } of withdrawals) {
+  for (const { epoch, seq, asError, targets } of withdrawals) {
     if (targets.length > MOST_OF_A_KIND) throw new RangeError('more than 255 targets in one withdrawal');
-    writer.u64(epoch).u64(seq).u8(targets.length);
+    writer
+      .u64(epoch)
+      .u64(seq)
+      .u8(asError ? 1 : 0)
+      .u8(targets.length);
     for (const target of targets) putTarget(writer, target);
   }
   return writer.take();
@@ -100,6 +107,8 @@ export function decodeIntel(bytes: Uint8Array): Parsed<Intel, IntelFailure> {
   for (let left = reader.u8(); left > 0; left--) {
     const epoch = reader.u64();
     const seq = reader.u64();
+    const cause = reader.u8();
+    if (cause > 1) return unparsed('malformed');
     const targets: Prefix[] = [];
     for (let count = reader.u8(); count > 0; count--) {
       const target = takeTarget(reader);
@@ -108,7 +117,7 @@ export function decodeIntel(bytes: Uint8Array): Parsed<Intel, IntelFailure> {
       targets.push(target.value);
     }
     if (!reader.ok) return unparsed('malformed');
-    withdrawals.push({ epoch, seq, targets });
+    withdrawals.push({ epoch, seq, asError: cause === 1, targets });
   }
   if (!reader.done) return unparsed('malformed');
   return advice.length + withdrawals.length === 0 ? unparsed('empty') : parsed({ advice, withdrawals });

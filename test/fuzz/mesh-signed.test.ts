@@ -26,7 +26,7 @@ const rekey = sealGroupKey({ generation: 1, key: secretOf('k'), useAt: NOON, dro
 
 /** One valid of each kind, to be bent. */
 const SEEDS: readonly Uint8Array[] = [
-  signedBy(host, encodeIntel({ advice: [advice('203.0.113.7/32')], withdrawals: [{ epoch: 1, seq: 1, targets: [] }] }), signatures),
+  signedBy(host, encodeIntel({ advice: [advice('203.0.113.7/32')], withdrawals: [{ epoch: 1, seq: 1, asError: false, targets: [] }] }), signatures),
   encodeIntel({ advice: [advice('203.0.113.7/32'), advice('2001:db8::1/128')], withdrawals: [] }),
   encodeAccusations([{ subject: 'n1', incarnation: 4 }]),
   encodeRekey(rekey),

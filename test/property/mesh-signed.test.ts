@@ -170,7 +170,7 @@ describe('HM1 on a bad network', () => {
                 targets.map(target => advice(target)),
                 now,
               )
-            : node.layer.withdraw(targets.map(prefix), now);
+            : node.layer.withdraw(targets.map(prefix), false, now);
         net.took(node, outputs);
       }
       net.calm();

@@ -4,6 +4,7 @@
  */
 import type { KeyId, Signatures } from '@honeymesh/intel/envelope';
 import type { UnixMs } from '@honeymesh/intel/time';
+import { PLAUSIBLE_LEAD } from '../protocol/core/options.ts';
 import type { Accusations } from './accusations.ts';
 import type { NodeCertificate } from './certificates.ts';
 import { isMetaOf, isSignedMeta, readMeta, type SelfClaim } from './meta.ts';
@@ -107,18 +108,4 @@ export function createClaims(
       for (const node of incarnations.keys()) if (roster.named(node) === null) incarnations.delete(node);
     },
   };
-}
-
-/** No honest member gets that far ahead of what is known of it. */
-export const PLAUSIBLE_LEAD = 2 ** 16;
-export const HIGHEST_INCARNATION = 2 ** 31 - 1;
-
-/** Whether an accusation may name this incarnation of a member that signs nothing: refuted with one more, it must never wrap (gossip.md, Part 3 b). */
-export function isPlausible(incarnation: number, known: number): boolean {
-  return incarnation <= Math.min(HIGHEST_INCARNATION, known + PLAUSIBLE_LEAD);
-}
-
-/** The incarnation with which an accused refutes: saturates where memberlist wraps to 0 and is shut out for good. */
-export function refutingIncarnation(own: number, accused: number): number {
-  return Math.min(HIGHEST_INCARNATION, Math.max(own, accused) + 1);
 }

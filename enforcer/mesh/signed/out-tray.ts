@@ -23,8 +23,8 @@ const WITHDRAWALS_SHARE = 0.75;
 
 export function createOutTray({ mostWaiting }: { readonly mostWaiting: number }): OutTray {
   const advised = { E2: new Map<Prefix, Advice>(), E1: new Map<Prefix, Advice>() };
-  /** Targets by envelope; an empty set is all of it. */
-  const withdrawals = new Map<string, { readonly epoch: number; readonly seq: number; readonly targets: Set<Prefix> }>();
+  /** Targets by envelope and cause; an empty set is all of it. */
+  const withdrawals = new Map<string, { readonly epoch: number; readonly seq: number; readonly asError: boolean; readonly targets: Set<Prefix> }>();
   let dropped: Advice[] = [];
 
   const waiting = (): number => advised.E1.size + advised.E2.size;
@@ -41,9 +41,9 @@ export function createOutTray({ mostWaiting }: { readonly mostWaiting: number })
   function takeWithdrawals(room: number): Withdrawal[] {
     const taken: Withdrawal[] = [];
     let left = room;
-    for (const [name, { epoch, seq, targets }] of withdrawals) {
+    for (const [name, { epoch, seq, asError, targets }] of withdrawals) {
       const fitting: Prefix[] = [];
-      const head = { epoch, seq, targets: [] };
+      const head = { epoch, seq, asError, targets: [] };
       let bytes = withdrawalBytes(head);
       if (bytes > left || taken.length >= MOST_OF_A_KIND) break;
       for (const target of targets) {
@@ -55,7 +55,7 @@ export function createOutTray({ mostWaiting }: { readonly mostWaiting: number })
       if (targets.size > 0 && fitting.length === 0) break;
       for (const target of fitting) targets.delete(target);
       if (targets.size === 0) withdrawals.delete(name);
-      taken.push({ epoch, seq, targets: fitting });
+      taken.push({ epoch, seq, asError, targets: fitting });
       left -= bytes;
     }
     return taken;
@@ -98,12 +98,12 @@ export function createOutTray({ mostWaiting }: { readonly mostWaiting: number })
       advised[merged.tier].set(advice.target, merged);
       if (waiting() > mostWaiting) shed();
     },
-    withdraw({ epoch, seq, targets }) {
-      const name = `${epoch}/${seq}`;
+    withdraw({ epoch, seq, asError, targets }) {
+      const name = `${epoch}/${seq}${asError ? ' as error' : ''}`;
       const known = withdrawals.get(name);
       if (known !== undefined && known.targets.size === 0) return;
       const all = targets.length === 0 ? new Set<Prefix>() : new Set([...(known?.targets ?? []), ...targets]);
-      withdrawals.set(name, { epoch, seq, targets: all });
+      withdrawals.set(name, { epoch, seq, asError, targets: all });
     },
     forget(target) {
       advised.E1.delete(target);

@@ -162,7 +162,7 @@ export function createReceiver(options: ReceiverOptions, deps: ReceiverDeps): Re
 
   /** Lays the stone; envelopes of which nothing is left are not offered to others any more. */
   function takeBack(by: Envelope, withdrawal: Withdrawal): readonly EffectiveWithdrawal[] {
-    const { epoch, seq } = withdrawal;
+    const { epoch, seq, asError } = withdrawal;
     const held = book.get(by.kid, epoch, seq);
     const intel = held?.type === 'intel' ? decodeIntel(held.body) : null;
     const advised = held !== null && intel?.ok ? tombstones.standing(held, intel.value.advice) : [];
@@ -172,7 +172,7 @@ export function createReceiver(options: ReceiverOptions, deps: ReceiverDeps): Re
       const nothingLeft = tombstones.standing(held, intel.value.advice).length === 0 && intel.value.withdrawals.length === 0;
       if (nothingLeft) book.remove(by.kid, epoch, seq);
     }
-    return [{ epoch, seq, whole, targets: whole ? advised.map(({ target }) => target) : withdrawal.targets }];
+    return [{ epoch, seq, asError, whole, targets: whole ? advised.map(({ target }) => target) : withdrawal.targets }];
   }
 
   function misuses(envelope: Envelope, signer: Signer): Extract<Received, { kind: 'misuse' }> | null {

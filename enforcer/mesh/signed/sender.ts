@@ -53,10 +53,10 @@ export interface Sender {
   persisted(epoch: number, now: UnixMs): readonly Sent[];
   /** Throws a RangeError on a target that is too wide: the policy asks `isAdvisable` before. */
   advise(advice: readonly Advice[], now: UnixMs): readonly Sent[];
-  /** Takes back everything that we said of these targets and that still holds, or that waits. */
-  withdraw(targets: readonly Prefix[], now: UnixMs): readonly Sent[];
+  /** Takes back everything that we said of these targets and that still holds, or that waits. `asError`: it was wrong, not only over. */
+  withdraw(targets: readonly Prefix[], asError: boolean, now: UnixMs): readonly Sent[];
   /** Takes back what envelope `seq` of this or an earlier epoch said; false: nothing of it holds. */
-  withdrawItem(epoch: number, seq: number, now: UnixMs): readonly Sent[] | false;
+  withdrawItem(epoch: number, seq: number, asError: boolean, now: UnixMs): readonly Sent[] | false;
   /** An accusation, a leave or sealed keys. `ttlS` counts from when it goes out. */
   signal(type: Exclude<EnvelopeType, 'intel'>, body: Uint8Array, ttlS: number, now: UnixMs): readonly Sent[];
   /** Words of ours that came back from others after a start: they can be withdrawn again. */
@@ -154,17 +154,17 @@ export function createSender(options: SenderOptions, { signatures }: { readonly 
       for (const one of advice) if (adviceBytes(one) + 2 <= room) tray.advise(one);
       return due(now);
     },
-    withdraw(targets, now) {
+    withdraw(targets, asError, now) {
       for (const target of targets) {
         tray.forget(target);
-        for (const { epoch: of, seq: number } of said.of(target)) tray.withdraw({ epoch: of, seq: number, targets: [target] });
+        for (const { epoch: of, seq: number } of said.of(target)) tray.withdraw({ epoch: of, seq: number, asError, targets: [target] });
       }
       return due(now);
     },
-    withdrawItem(of, number, now) {
+    withdrawItem(of, number, asError, now) {
       const targets = said.targetsOf(of, number);
       if (targets.length === 0) return false;
-      tray.withdraw({ epoch: of, seq: number, targets: [] });
+      tray.withdraw({ epoch: of, seq: number, asError, targets: [] });
       return due(now);
     },
     signal(type, body, ttlS, now) {

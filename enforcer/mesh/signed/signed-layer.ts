@@ -85,8 +85,9 @@ export interface SignedLayer {
   /** The certificate renewed, for the same key; false: it does not hold. Announce meta anew after it. */
   renew(certificate: NodeCertificate, now: UnixMs): boolean;
   advise(advice: readonly Advice[], now: UnixMs): readonly LayerOutput[];
-  withdraw(targets: readonly Prefix[], now: UnixMs): readonly LayerOutput[];
-  withdrawItem(epoch: number, seq: number, now: UnixMs): readonly LayerOutput[] | false;
+  /** `asError`: it was wrong, not only over. */
+  withdraw(targets: readonly Prefix[], asError: boolean, now: UnixMs): readonly LayerOutput[];
+  withdrawItem(epoch: number, seq: number, asError: boolean, now: UnixMs): readonly LayerOutput[] | false;
   accuse(accusations: readonly Accusation[], now: UnixMs): readonly LayerOutput[];
   leave(incarnation: number, now: UnixMs): readonly LayerOutput[];
   tick(now: UnixMs): readonly LayerOutput[];
@@ -139,9 +140,12 @@ export function createSignedLayer(
         const { advice, withdrawals } = content;
         return [{ kind: 'intel', kid: header.kid, epoch, seq, issuedAt, endsAt: expiryOf(header), signer, own, advice, withdrawals }];
       }
-      case 'accusation':
-        for (const accusation of content.accusations) accusations.accuse(signer.nodeName, accusation, expiryOf(header));
+      case 'accusation': {
+        // Whatever life its signer gives it: who has been found to answer since must not be held to old charges.
+        const until = unixMs(Math.min(expiryOf(header), issuedAt + 2 * ACCUSATION_TTL_S * SECOND_MS));
+        for (const accusation of content.accusations) accusations.accuse(signer.nodeName, accusation, until);
         return [];
+      }
       case 'leave':
         accusations.left(signer.nodeName, content.incarnation, expiryOf(header));
         return own ? [] : [{ kind: 'left', node: signer.nodeName, incarnation: content.incarnation }];
@@ -244,9 +248,9 @@ export function createSignedLayer(
       return true;
     },
     advise: (advice, now) => sent(sender.advise(advice, now), now),
-    withdraw: (targets, now) => sent(sender.withdraw(targets, now), now),
-    withdrawItem(epoch, seq, now) {
-      const outputs = sender.withdrawItem(epoch, seq, now);
+    withdraw: (targets, asError, now) => sent(sender.withdraw(targets, asError, now), now),
+    withdrawItem(epoch, seq, asError, now) {
+      const outputs = sender.withdrawItem(epoch, seq, asError, now);
       return outputs === false ? false : sent(outputs, now);
     },
     accuse(charges, now) {

@@ -24,20 +24,20 @@ const someAdvice = fc.record({
   reasons: fc.integer({ min: 1, max: 2 ** REASONS.length - 1 }).map(reasonsOf),
   ttlS: fc.integer({ min: 1, max: 0xffff_ffff }),
 });
-const someWithdrawal = fc.record({ epoch: fc.maxSafeNat(), seq: fc.maxSafeNat(), targets: fc.array(target, { maxLength: 6 }) });
+const someWithdrawal = fc.record({ epoch: fc.maxSafeNat(), seq: fc.maxSafeNat(), asError: fc.boolean(), targets: fc.array(target, { maxLength: 6 }) });
 
 describe('intel on the wire', () => {
   test('is laid out as documented', () => {
     const intel = {
       advice: [advice('203.0.113.7/32', { tier: 'E2', reasons: ['trap-touch', 'exploit'], ttlS: 86_400 }), advice('2001:db8:1:2::/64')],
-      withdrawals: [{ epoch: 1, seq: 2, targets: [prefix('203.0.113.0/24'), prefix('2001:db8::7/128')] }],
+      withdrawals: [{ epoch: 1, seq: 2, asError: true, targets: [prefix('203.0.113.0/24'), prefix('2001:db8::7/128')] }],
     };
     const bytes = encodeIntel(intel);
     expect(hex(bytes)).toBe(
       hex(
         unhex(
           `02 20cb007107 02 00000440 00015180  40 20010db800010002 01 00000040 00000e10
-           01 0000000000000001 0000000000000002 02 18cb007100 8020010db8000000000000000000000007`.replaceAll('\n', ''),
+           01 0000000000000001 0000000000000002 01 02 18cb007100 8020010db8000000000000000000000007`.replaceAll('\n', ''),
         ),
       ),
     );
@@ -80,6 +80,7 @@ describe('intel on the wire', () => {
     ['no life', '01 20cb007107 01 00000040 00000000 00', 'bad-ttl'],
     ['more after the end', '01 20cb007107 01 00000040 00000e10 00 00', 'malformed'],
     ['less than it says', '02 20cb007107 01 00000040 00000e10 00', 'malformed'],
+    ['a cause of nobody', '00 01 0000000000000001 0000000000000002 02 00', 'malformed'],
     ['nothing at all', '0000', 'empty'],
   ])('is refused with %s', (_, bytes, why) => {
     expect(decodeIntel(unhex(bytes))).toEqual({ ok: false, why });

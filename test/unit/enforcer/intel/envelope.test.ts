@@ -113,10 +113,20 @@ describe('the bytes of an envelope', () => {
     ['a type of nobody', 40, 99, 'unknown-type'],
     ['an epoch beyond 2^53', 12, 0x80, 'bad-number'],
     ['a seq beyond 2^53', 20, 0x80, 'bad-number'],
+    ['a time beyond 2^53', 28, 0x80, 'bad-number'],
   ])('say why they are none: %s', (_, at, value, why) => {
     const bytes = sealed(Uint8Array.of(0, 0, 0, 9));
     bytes[at] = value;
     expect(openEnvelope(bytes)).toEqual({ ok: false, why });
+  });
+
+  test.each([
+    ['seq', 20, 8],
+    ['ttl', 36, 4],
+  ])('have no %s of 0', (_, at, length) => {
+    const bytes = sealed(Uint8Array.of(0, 0, 0, 9));
+    bytes.fill(0, at, at + length);
+    expect(openEnvelope(bytes)).toEqual({ ok: false, why: 'bad-number' });
   });
 });
 

@@ -121,7 +121,7 @@ describe('two layers', () => {
     const { a, b } = pair();
     pushPull(a, b, NOON);
     const [said] = broadcasts(a.advise([advice('203.0.113.7/32')], NOON));
-    const [lifted] = broadcasts(a.withdraw([prefix('203.0.113.7/32')], at(600)));
+    const [lifted] = broadcasts(a.withdraw([prefix('203.0.113.7/32')], false, at(600)));
     b.claims.alive({ node: 'a', address: Uint8Array.of(198, 51, 100, 7), port: 7946, incarnation: 1, meta: a.meta(1, new Uint8Array(0)) }, NOON);
     expect(b.payload(lifted ?? new Uint8Array(0), 'a', at(700))[0]).toMatchObject({ kind: 'intel', withdrawals: [{ epoch: 1, seq: 1 }] });
     expect(heard(b.payload(said ?? new Uint8Array(0), 'a', at(800)))).toEqual([]);
@@ -135,7 +135,7 @@ describe('two layers', () => {
     const { layer: again } = layerOf(trusted, hostA, { lastEpoch: 1 }, at(60_000));
     const back = pushPull(again, b, at(61_000));
     expect(back.outputs.find(one => one.kind === 'intel')).toMatchObject({ own: true, epoch: 1, seq: 1 });
-    const [lifted] = broadcasts(again.withdraw([prefix('203.0.113.7/32')], at(62_000)));
+    const [lifted] = broadcasts(again.withdraw([prefix('203.0.113.7/32')], false, at(62_000)));
     const opened = openEnvelope(lifted ?? new Uint8Array(0));
     expect(opened.ok && decodeIntel(opened.value.body)).toMatchObject({ value: { withdrawals: [{ epoch: 1, seq: 1 }] } });
   });

@@ -227,13 +227,13 @@ describe('how fast a peer may speak', () => {
 
 describe('a withdrawal', () => {
   const two = intelBody({ advice: [advice('203.0.113.7/32'), advice('203.0.113.8/32')] });
-  const back = (seq: number, ...which: string[]): Uint8Array => intelBody({ withdrawals: [{ epoch: 1, seq, targets: which.map(prefix) }] });
+  const back = (seq: number, ...which: string[]): Uint8Array => intelBody({ withdrawals: [{ epoch: 1, seq, asError: true, targets: which.map(prefix) }] });
 
   test('is delivered with the targets that it takes back, and what it leaves nothing of is not handed on', () => {
     const { hosts, get, say, book } = scene();
     get(say(hosts[0], { seq: 1 }, two));
     const one = get(say(hosts[0], { seq: 2, issuedAt: unixMs(NOON + 500) }, back(1, '203.0.113.7/32')));
-    expect(one[0]).toMatchObject({ content: { withdrawals: [{ epoch: 1, seq: 1, whole: false, targets: ['203.0.113.7/32'] }] } });
+    expect(one[0]).toMatchObject({ content: { withdrawals: [{ epoch: 1, seq: 1, asError: true, whole: false, targets: ['203.0.113.7/32'] }] } });
     expect(book.items).toBe(2);
     const rest = get(say(hosts[0], { seq: 3, issuedAt: unixMs(NOON + 1_000) }, back(1)));
     expect(rest[0]).toMatchObject({ content: { withdrawals: [{ epoch: 1, seq: 1, whole: true, targets: ['203.0.113.8/32'] }] } });
@@ -260,7 +260,7 @@ describe('a withdrawal', () => {
   test('lets the same be said anew', () => {
     const { hosts, get, say } = scene();
     get(say(hosts[0], { seq: 1 }, two));
-    const anew = intelBody({ advice: [advice('203.0.113.7/32')], withdrawals: [{ epoch: 1, seq: 1, targets: [] }] });
+    const anew = intelBody({ advice: [advice('203.0.113.7/32')], withdrawals: [{ epoch: 1, seq: 1, asError: false, targets: [] }] });
     const all = get(say(hosts[0], { seq: 2, issuedAt: unixMs(NOON + 500) }, anew));
     expect(targets(all)).toEqual(['203.0.113.7/32']);
     expect(all[0]).toMatchObject({ content: { withdrawals: [{ seq: 1 }] } });

@@ -63,9 +63,9 @@ describe('a sender', () => {
     one.advise([advice('203.0.113.1/32')], NOON);
     one.advise(many(300), at(1));
     one.advise([advice('203.0.113.9/32', { tier: 'E2', reasons: ['exploit'] })], at(2));
-    one.withdraw([prefix('203.0.113.1/32')], at(3));
+    one.withdraw([prefix('203.0.113.1/32')], false, at(3));
     const intel = intelOf(envelopes(one.due(at(500)))[0]);
-    expect(intel.withdrawals).toEqual([{ epoch: 5, seq: 1, targets: ['203.0.113.1/32'] }]);
+    expect(intel.withdrawals).toEqual([{ epoch: 5, seq: 1, asError: false, targets: ['203.0.113.1/32'] }]);
     expect(intel.advice[0]).toMatchObject({ target: '203.0.113.9/32', tier: 'E2' });
     expect(intel.advice.length).toBeGreaterThan(80);
   });
@@ -85,7 +85,7 @@ describe('a sender', () => {
     one.advise([advice(target, { tier: 'E2' })], at(600));
     one.advise([advice('203.0.113.2/32')], at(1_200));
     one.advise([advice(target)], at(1_300));
-    const [envelope] = envelopes([...one.withdraw([target, prefix('203.0.113.2/32')], at(1_400)), ...one.due(at(1_700))]);
+    const [envelope] = envelopes([...one.withdraw([target, prefix('203.0.113.2/32')], false, at(1_400)), ...one.due(at(1_700))]);
     const intel = intelOf(envelope);
     expect(intel.advice).toEqual([]);
     expect(intel.withdrawals.map(({ seq, targets }) => [seq, targets])).toEqual([
@@ -95,26 +95,26 @@ describe('a sender', () => {
     ]);
     // It lives as long as the last of what it takes back.
     expect(envelope?.ttlS).toBe(3_600);
-    expect(one.withdraw([target], at(3_000))).toEqual([]);
+    expect(one.withdraw([target], false, at(3_000))).toEqual([]);
   });
 
   test('takes back a whole envelope by its number while it holds', () => {
     const one = started();
     one.advise(many(2), NOON);
-    expect(one.withdrawItem(5, 9, at(1))).toBe(false);
-    one.withdrawItem(5, 1, at(2));
-    expect(intelOf(envelopes(one.due(at(500)))[0]).withdrawals).toEqual([{ epoch: 5, seq: 1, targets: [] }]);
-    expect(one.withdrawItem(5, 1, at(600))).toBe(false);
+    expect(one.withdrawItem(5, 9, true, at(1))).toBe(false);
+    one.withdrawItem(5, 1, true, at(2));
+    expect(intelOf(envelopes(one.due(at(500)))[0]).withdrawals).toEqual([{ epoch: 5, seq: 1, asError: true, targets: [] }]);
+    expect(one.withdrawItem(5, 1, true, at(600))).toBe(false);
   });
 
   test('can take back after a restart what came back from others', () => {
     const one = started();
     one.recall({ epoch: 4, seq: 17, issuedAt: at(-60_000) }, [advice('203.0.113.1/32')], NOON);
-    const [envelope] = envelopes(one.withdraw([prefix('203.0.113.1/32')], at(1)));
-    expect(intelOf(envelope).withdrawals).toEqual([{ epoch: 4, seq: 17, targets: ['203.0.113.1/32'] }]);
+    const [envelope] = envelopes(one.withdraw([prefix('203.0.113.1/32')], false, at(1)));
+    expect(intelOf(envelope).withdrawals).toEqual([{ epoch: 4, seq: 17, asError: false, targets: ['203.0.113.1/32'] }]);
     expect(envelope?.ttlS).toBe(3_540);
     one.recall({ epoch: 4, seq: 18, issuedAt: at(-2 * DAY_MS) }, [advice('203.0.113.2/32')], at(2));
-    expect(one.withdraw([prefix('203.0.113.2/32')], at(600))).toEqual([]);
+    expect(one.withdraw([prefix('203.0.113.2/32')], false, at(600))).toEqual([]);
   });
 
   test('drops the weakest when more comes than can be said, and tells', () => {
@@ -186,6 +186,7 @@ describe('a sender', () => {
             ? one.advise(some, unixMs(now))
             : one.withdraw(
                 some.map(({ target }) => target),
+                command.from % 2 === 0,
                 unixMs(now),
               ),
         );
