@@ -90,6 +90,10 @@ export interface SignedLayer {
   withdrawItem(epoch: number, seq: number, asError: boolean, now: UnixMs): readonly LayerOutput[] | false;
   accuse(accusations: readonly Accusation[], now: UnixMs): readonly LayerOutput[];
   leave(incarnation: number, now: UnixMs): readonly LayerOutput[];
+  /** What holds now, to be written down: with it back after a restart, nothing that was withdrawn can be replayed. */
+  kept(): readonly Uint8Array[];
+  /** What `kept` gave before a restart; checked like anybody's words, a few at each tick. */
+  restore(kept: readonly Uint8Array[], now: UnixMs): readonly LayerOutput[];
   tick(now: UnixMs): readonly LayerOutput[];
   nextDeadline(): UnixMs | 'never';
 }
@@ -262,6 +266,11 @@ export function createSignedLayer(
       return outputs;
     },
     leave: (incarnation, now) => sent(sender.signal('leave', encodeLeave({ incarnation }), LEAVE_TTL_S, now), now),
+    kept: () => [...book.speakers()].flatMap(speaker => book.latestOf(speaker).map(({ bytes }) => bytes)),
+    restore(envelopes, now) {
+      for (const [at, bytes] of envelopes.entries()) inbox.add(bytes, `kept ${Math.floor(at / KEPT_TOGETHER)}`);
+      return fromInbox(now);
+    },
     tick(now) {
       prune(now);
       return [...sent(sender.due(now), now), ...fromInbox(now), ...schedule.due(now)];
@@ -273,6 +282,8 @@ export function createSignedLayer(
   };
 }
 
+/** Of the room of one hop in the inbox. */
+const KEPT_TOGETHER = 700;
 const MOST_CERTIFICATES = 2_048;
 const MOST_LISTS = 64;
 

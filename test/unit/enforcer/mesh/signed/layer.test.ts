@@ -140,6 +140,43 @@ describe('two layers', () => {
     expect(opened.ok && decodeIntel(opened.value.body)).toMatchObject({ value: { withdrawals: [{ epoch: 1, seq: 1 }] } });
   });
 
+  test('after a restart know what they had written down, withdrawals first of all', () => {
+    const { a, b, trusted, hostB } = pair();
+    const said = broadcasts(a.advise([advice('203.0.113.7/32'), advice('203.0.113.8/32')], NOON));
+    a.withdraw([prefix('203.0.113.7/32')], false, at(600));
+    pushPull(a, b, at(1_000));
+    const kept = b.kept();
+    expect(kept).toHaveLength(2);
+    const { layer: again, roster } = layerOf(trusted, hostB, { lastEpoch: 1 }, at(60_000));
+    roster.learn(trusted.host('a', 'home').certificate, at(60_000));
+    expect(heard(again.restore(kept, at(60_000)))).toEqual(['203.0.113.8/32']);
+    expect(said.flatMap(payload => again.payload(payload, 'replayer', at(61_000)))).toEqual([]);
+  });
+
+  test('whose digests do not fit take turns with the speakers, and answer nothing about who is not in one', () => {
+    const trusted = trust(keyedHash());
+    const antiEntropy = { digestBytes: 120, repairBytes: 100_000, trustBytes: 10_000 };
+    const [one, other] = [layerOf(trusted, trusted.host('one'), { antiEntropy }), layerOf(trusted, trusted.host('other'), { antiEntropy })];
+    for (let number = 0; number < 20; number++) {
+      const host = trusted.host(`s${number}`);
+      for (const { layer, roster } of [one, other]) {
+        roster.learn(host.certificate, NOON);
+        // Both know all of the even ones, of the odd ones only the first does.
+        if (number % 2 === 1 && layer === other.layer) continue;
+        const body = encodeIntel({ advice: [advice(`198.18.0.${number}/32`)], withdrawals: [] });
+        layer.payload(signedBy(host, body, trusted.signatures, { epoch: 1, seq: 1 }), 'x', NOON);
+      }
+    }
+    const digests = Array.from({ length: 12 }, () => {
+      const state = decodeExchange(one.layer.localState(false, NOON));
+      return state.ok ? state.value.digest : null;
+    });
+    expect(digests.every(digest => digest?.partial === true && digest.speakers.size < 6)).toBe(true);
+    expect(new Set(digests.flatMap(digest => [...(digest?.speakers.keys() ?? [])])).size).toBe(20);
+    // It lists some of what it has; nothing of the rest comes back.
+    expect(bundles(other.layer.merge(one.layer.localState(false, NOON), 'one', NOON))).toEqual([]);
+  });
+
   test('notice somebody else with their key', () => {
     const { a, hostA, signatures, trusted } = pair();
     const thief = layerOf(trusted, hostA, { lastEpoch: 6 });
