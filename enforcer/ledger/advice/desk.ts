@@ -24,7 +24,7 @@ import {
 import { advisedBan, changeBetween } from './bans.ts';
 import { clientsIn, type Ground, objection } from './ground.ts';
 import type { AdviceMemory } from './memory.ts';
-import { countsSince, heldFor, judge, type Standing } from './quorum.ts';
+import { countsSince, heldFor, judge, longestHeld, type Standing } from './quorum.ts';
 import type { Counted, TargetRecord, Vote } from './records.ts';
 import { blamed, naming, trustOf } from './signers.ts';
 
@@ -106,12 +106,13 @@ export function createAdviceDesk(deps: AdviceDeskDeps): AdviceDesk {
     if (held === undefined && book.covering(target).some(cover => cover.advised === undefined && endOf(cover) >= verdict.end)) return 'own-ban';
     const ban = advisedBan(target, verdict, held, now);
     const change = held === undefined ? 'new' : changeBetween(held, ban);
-    if (change === null) return effect;
-    if (change !== 'new') placing.replace({ ban, change }, null, out);
-    else if (placing.admit(ban, null, now, out) !== null) return 'no-room';
-    const counted = withCounted(record.counted, verdict.votes, memory.overlapping(target), now);
-    const starts = record.heldSince === null ? { heldMs: heldFor(record, policy, now), heldSince: now } : {};
-    memory.put({ ...record, counted, ...starts }, out.changes);
+    if (change === 'new') {
+      if (placing.admit(ban, null, now, out) !== null) return 'no-room';
+    } else if (change !== null) placing.replace({ ban, change }, null, out);
+    const overlapping = memory.overlapping(target);
+    const counted = withCounted(record.counted, verdict.votes, overlapping, now);
+    const starts = record.heldSince === null ? { heldMs: longestHeld(overlapping, policy, now), heldSince: now } : {};
+    if (change !== null || counted.length !== record.counted.length) memory.put({ ...record, counted, ...starts }, out.changes);
     return effect;
   }
 
@@ -247,8 +248,9 @@ export function createAdviceDesk(deps: AdviceDeskDeps): AdviceDesk {
         const decision = out.decisions[at];
         if (decision?.kind === 'expire') {
           release(decision.ban.target, Math.min(now, endOf(decision.ban)) as UnixMs, out);
-          // What an own ban hid is looked at again.
-          if (decision.ban.advised === undefined) for (const { target } of memory.within(decision.ban.target)) settle(target, now, out);
+          // What an own ban hid is looked at again; and what too few say for good one may still say for some minutes.
+          const concerned = decision.ban.advised === undefined ? memory.within(decision.ban.target).map(record => record.target) : [decision.ban.target];
+          for (const target of concerned) settle(target, now, out);
         } else if (decision?.kind === 'lift' || decision?.kind === 'evict') {
           release(decision.ban.target, now, out);
           if (decision.kind === 'lift' && decision.why === 'order') lifted(decision.ban, now, out);

@@ -59,6 +59,13 @@ export function heldFor({ heldMs, heldSince, heldUntil }: TargetRecord, { restMs
   return heldUntil + restMs <= now ? 0 : heldMs;
 }
 
+/**
+ * How long an address of a target was held at the most, by any of the records that overlap it. One that begins to hold goes on from there: an address is not
+ * held anew by a prefix that holds it.
+ */
+export const longestHeld = (overlapping: readonly TargetRecord[], policy: AdvicePolicy, now: UnixMs): number =>
+  overlapping.reduce((most, record) => Math.max(most, heldFor(record, policy, now)), 0);
+
 /** What is needed where advice held a target for long enough: more than a third of the mesh. */
 const needAgain = ({ policy, mesh }: Standing): number => Math.max(policy.quorum, Math.floor((mesh.sites > 1 ? mesh.sites : mesh.hosts) / 3) + 1);
 
@@ -66,7 +73,7 @@ const needAgain = ({ policy, mesh }: Standing): number => Math.max(policy.quorum
 export function judge(votes: readonly Vote[], overlapping: readonly TargetRecord[], standing: Standing, now: UnixMs): Verdict | null {
   const { policy, mesh } = standing;
   const counted = overlapping.flatMap(record => record.counted);
-  const heldMs = overlapping.reduce((most, record) => Math.max(most, heldFor(record, policy, now)), 0);
+  const heldMs = longestHeld(overlapping, policy, now);
   const voices = new Map<string, { end: number; provisionalEnd: number }>();
   const counting: Vote[] = [];
   for (const vote of votes) {
