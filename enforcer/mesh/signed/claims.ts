@@ -62,7 +62,7 @@ export function createClaims(
   function unsigned(node: string): AliveVerdict {
     if (options.mode === 'required') return refused('unsigned');
     // What is signed once is never taken unsigned: else to leave the signature away would be the attack.
-    return roster.named(node) === null ? { admitted: true, certificate: null } : refused('name-is-certified');
+    return roster.wasCertified(node) ? refused('name-is-certified') : { admitted: true, certificate: null };
   }
 
   function alive(claim: AliveClaim, now: UnixMs): AliveVerdict {
@@ -98,8 +98,7 @@ export function createClaims(
       // Nobody but the accused raises its incarnation: an accusation above is made up, and refuting it would only serve who made it up.
       if (signed !== undefined && incarnation > signed) return 'refuse';
       if (kind === 'suspect') return 'accept';
-      const certified = roster.named(node) !== null;
-      if (node === from) return !certified || accusations.hasLeft(node, incarnation) ? 'accept' : 'as-suspect';
+      if (node === from) return !roster.wasCertified(node) || accusations.hasLeft(node, incarnation) ? 'accept' : 'as-suspect';
       return accusations.count(node, { from: incarnation, to: signed ?? incarnation + PLAUSIBLE_LEAD }, now) >= options.accusers ? 'accept' : 'as-suspect';
     },
     isCertified,

@@ -16,7 +16,7 @@ export interface InboxLimits {
   readonly pauseMs: number;
 }
 
-export const INBOX_LIMITS: InboxLimits = { bytes: 4 * 1_048_576, hopBytes: 1_048_576, turn: 16, pauseMs: 5 };
+export const INBOX_LIMITS: InboxLimits = { bytes: 4 * 1_048_576, hopBytes: 1_048_576, turn: 8, pauseMs: 5 };
 
 /** What was taken is let go of in steps, for a hop whose box never empties. */
 const COMPACT_AFTER = 256;

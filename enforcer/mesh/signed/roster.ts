@@ -44,13 +44,15 @@ export interface Roster {
   /** The host of this key, if its certificate holds at `now`. */
   node(kid: KeyId, now: UnixMs): Parsed<NodeCertificate, 'unknown-key' | 'revoked' | 'expired'>;
   registrar(kid: KeyId, now: UnixMs): Parsed<RegistrarCertificate, 'unknown-key' | 'revoked' | 'expired'>;
-  /** The latest certificate of this name, whether it still holds or not: a name once certified is never taken unsigned. */
+  /** The latest certificate of this name, whether it still holds or not, until it is pruned. */
   named(nodeName: string): NodeCertificate | null;
+  /** Whether this name ever had a certificate: then it is never taken unsigned again, though the certificate has ended. */
+  wasCertified(nodeName: string): boolean;
   nodes(now: UnixMs): readonly NodeCertificate[];
   /** What a peer needs in order to judge as we do. */
   registrars(): readonly RegistrarCertificate[];
   revocationLists(): readonly RevocationList[];
-  /** Forgets what has ended; names stay certified until then. */
+  /** Forgets what has ended, but for the names. */
   prune(now: UnixMs): void;
 }
 
@@ -58,6 +60,7 @@ export function createRoster(options: RosterOptions, { signatures }: { readonly 
   const rootKid = kidOf(options.rootPublic);
   const nodes = new Map<KeyId, NodeCertificate>();
   const byName = new Map<string, NodeCertificate>();
+  const names = new Set<string>();
   /** One key's certificates, the latest last: renewed, it must still answer for what it signed under the one before. */
   const registrars = new Map<KeyId, readonly RegistrarCertificate[]>();
   const lists = new Map<KeyId, RevocationList>();
@@ -126,6 +129,9 @@ export function createRoster(options: RosterOptions, { signatures }: { readonly 
     const kept = own(certificate);
     nodes.set(kept.kid, kept);
     byName.set(kept.nodeName, kept);
+    names.delete(kept.nodeName);
+    names.add(kept.nodeName);
+    if (names.size > 2 * options.mostNodes) for (const oldest of names) if (names.delete(oldest)) break;
     return parsed(kept);
   }
 
@@ -162,6 +168,7 @@ export function createRoster(options: RosterOptions, { signatures }: { readonly 
       return certificate.notAfter <= now ? unparsed('expired') : parsed(certificate);
     },
     named: nodeName => byName.get(nodeName) ?? null,
+    wasCertified: nodeName => names.has(nodeName),
     nodes: now => [...nodes.values()].filter(certificate => !revokedNode(certificate) && certificate.notAfter > now),
     registrars: () => [...registrars.values()].flat(),
     revocationLists: () => [...lists.values()],

@@ -173,7 +173,7 @@ export function createSignedLayer(
   }
 
   /** Trust at once, for the rest hangs on it; envelopes a few at a time, for each costs a signature check. */
-  function exchanged(bytes: Uint8Array, hop: string, now: UnixMs): readonly LayerOutput[] {
+  function exchanged(bytes: Uint8Array, hop: string, mayAnswer: boolean, now: UnixMs): readonly LayerOutput[] {
     const decoded = decodeExchange(bytes);
     if (!decoded.ok) return [{ kind: 'refused', why: 'malformed-exchange', kid: null, hop }];
     const { certificates, revocations, envelopes } = decoded.value;
@@ -183,7 +183,7 @@ export function createSignedLayer(
       outputs.push({ kind: 'refused', why: 'inbox-full', kid: null, hop });
       break;
     }
-    const answer = antiEntropy.answer(decoded.value, now);
+    const answer = mayAnswer ? antiEntropy.answer(decoded.value, now) : null;
     if (answer !== null) outputs.push({ kind: 'send-reliable', hop, payload: answer });
     return [...outputs, ...fromInbox(now)];
   }
@@ -239,10 +239,11 @@ export function createSignedLayer(
     persisted: (epoch, now) => sent(sender.persisted(epoch, now), now),
     payload(bytes, hop, now) {
       if (isEnvelope(bytes)) return received(bytes, { path: 'live', hop }, now);
-      return isExchange(bytes) ? exchanged(bytes, hop, now) : [{ kind: 'refused', why: 'not-hm1', kid: null, hop }];
+      // A question counts in a push/pull only: asked by a datagram, whose source may be forged, the answer would be aimed at somebody else.
+      return isExchange(bytes) ? exchanged(bytes, hop, false, now) : [{ kind: 'refused', why: 'not-hm1', kid: null, hop }];
     },
     // Go nodes and empty states say nothing of ours: no fault of theirs.
-    merge: (userState, hop, now) => (isExchange(userState) ? exchanged(userState, hop, now) : []),
+    merge: (userState, hop, now) => (isExchange(userState) ? exchanged(userState, hop, true, now) : []),
     localState: (join, now) => antiEntropy.state(join, now),
     meta: (incarnation, extra) =>
       signMeta({ certificate, epoch: sender.epoch, extra }, { node: certificate.nodeName, ...options.advertise, incarnation }, identity.edSecret, signatures),

@@ -48,11 +48,14 @@ describe('an alive', () => {
   });
 
   test('is taken unsigned where they are preferred, unless the name was ever certified', () => {
-    const { alive, claims } = scene('preferred');
+    const { alive, claims, roster } = scene('preferred');
     expect(alive(plain('go'))).toEqual({ admitted: true, certificate: null });
     expect(claims.isCertified('go', NOON)).toBe(false);
     alive(signed(db1));
     expect(alive(plain('db1', { incarnation: 99 }))).toEqual({ admitted: false, why: 'name-is-certified' });
+    // Nor when its certificate has ended.
+    roster.prune(db1.certificate.notAfter);
+    expect(alive(plain('db1', { incarnation: 99 }), db1.certificate.notAfter)).toEqual({ admitted: false, why: 'name-is-certified' });
   });
 
   test.each(['preferred', 'required'] as const)('whose signature does not match what it says is refused (%s)', mode => {

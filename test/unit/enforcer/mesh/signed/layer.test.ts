@@ -254,6 +254,14 @@ describe('trust on the move', () => {
   });
 });
 
+test('a question that came by datagram is not answered: its source may be somebody else', () => {
+  const { a, b } = pair();
+  a.advise([advice('203.0.113.7/32')], NOON);
+  const question = b.localState(false, NOON);
+  expect(bundles(a.payload(question, 'b', NOON))).toEqual([]);
+  expect(bundles(a.merge(question, 'b', NOON))).toHaveLength(1);
+});
+
 test('what is no HM1 is refused, whoever sent it; states of others are none of our business', () => {
   const { a } = pair();
   expect(refusals(a.payload(Uint8Array.of(1, 2, 3), 'go', NOON))).toEqual(['not-hm1']);
