@@ -2,7 +2,7 @@
  * Which two envelopes of one key prove that it breaks the rules. Judged on what was signed, in the order of seq: backlog, jitter and repair of an
  * honest peer never look guilty, and nobody can make another look so.
  */
-import { type Envelope, type EnvelopeType, SIGNATURE_BYTES } from '@honeymesh/intel/envelope';
+import { type Envelope, type EnvelopeType, isSignedBy, openEnvelope, SIGNATURE_BYTES, type Signatures } from '@honeymesh/intel/envelope';
 import { sameBytes } from '@honeymesh/intel/envelope-bytes';
 
 export type Misuse = 'too-fast' | 'two-contents';
@@ -19,6 +19,18 @@ export function misuseOf(one: Envelope, other: Envelope): Misuse | null {
   if (one.type !== other.type) return null;
   const [earlier, later] = one.seq < other.seq ? [one, other] : [other, one];
   return later.issuedAt - earlier.issuedAt < leastMs(one.type) ? 'too-fast' : null;
+}
+
+/** What a kept proof says to anybody who has the signer's certificate; null: nothing. Never throws. */
+export function verdictOf(
+  proof: readonly [Uint8Array, Uint8Array],
+  signer: { readonly edPublic: Uint8Array; readonly clusterId: Uint8Array },
+  signatures: Signatures,
+): Misuse | null {
+  const [one, other] = [openEnvelope(proof[0]), openEnvelope(proof[1])];
+  if (!one.ok || !other.ok) return null;
+  const signed = [one.value, other.value].every(envelope => isSignedBy(envelope, signer.edPublic, signer.clusterId, signatures));
+  return signed ? misuseOf(one.value, other.value) : null;
 }
 
 /** Two signatures under the same words are no second content. */

@@ -47,6 +47,25 @@ export function sealGroupKey(group: GroupKey, recipients: readonly NodeCertifica
   return { generation, useAt, dropOldAt, ephemeralPublic, sealed };
 }
 
+/** For as many as there are: an envelope's body for each MOST_RECIPIENTS of them, with an ephemeral key of its own. */
+export function sealForAll(
+  group: GroupKey,
+  recipients: readonly NodeCertificate[],
+  sealing: Omit<Sealing, 'ephemeralSecret'>,
+  /** 32 random bytes for each body, see `bodiesFor`. */
+  ephemeralSecrets: readonly Uint8Array[],
+): readonly Rekey[] {
+  if (ephemeralSecrets.length < bodiesFor(recipients.length)) throw new RangeError('an ephemeral key is used once');
+  const bodies: Rekey[] = [];
+  for (let at = 0; at < recipients.length; at += MOST_RECIPIENTS) {
+    const ephemeralSecret = ephemeralSecrets[bodies.length] ?? new Uint8Array(0);
+    bodies.push(sealGroupKey(group, recipients.slice(at, at + MOST_RECIPIENTS), { ...sealing, ephemeralSecret }));
+  }
+  return bodies.filter(({ sealed }) => sealed.length > 0);
+}
+
+export const bodiesFor = (recipients: number): number => Math.ceil(recipients / MOST_RECIPIENTS);
+
 /** The key in there for us; null: none, or not one that we can open. */
 export function openGroupKey(
   rekey: Rekey,

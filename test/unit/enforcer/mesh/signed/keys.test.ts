@@ -6,7 +6,7 @@ import { describe, expect } from 'vitest';
 import { createKeySchedule } from '#enforcer/mesh/signed/key-schedule.ts';
 import { edPublicOf, sharedSecret, xPublicOf } from '#enforcer/mesh/signed/keys.ts';
 import { createNonceMemory } from '#enforcer/mesh/signed/nonce-memory.ts';
-import { type GroupKey, openGroupKey, sealGroupKey } from '#enforcer/mesh/signed/sealed-keys.ts';
+import { bodiesFor, type GroupKey, openGroupKey, sealForAll, sealGroupKey } from '#enforcer/mesh/signed/sealed-keys.ts';
 import { CLUSTER, NOON, real, secretOf, trust } from '#test/support/hm1.ts';
 
 const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
@@ -52,6 +52,26 @@ describe('a sealed group key', () => {
     expect(openGroupKey(read.value, keysOf(1), from)).toEqual(group);
     expect(openGroupKey(read.value, keysOf(2), from)).toBeNull();
     expect(openGroupKey(read.value, { ...keysOf(0), xSecret: keysOf(2).xSecret }, from)).toBeNull();
+  });
+
+  test('reaches a thousand hosts in some fifty envelopes, each with a key of its own', () => {
+    const crowd = Array.from({ length: 50 }, (_, at) => trusted.host(`h${at}`));
+    const secrets = [0, 1, 2].map(at => secretOf(`ephemeral ${at}`));
+    expect([bodiesFor(50), bodiesFor(1_000)]).toEqual([3, 48]);
+    const certificates = crowd.map(({ certificate }) => certificate);
+    const bodies = sealForAll(group, certificates, from, secrets);
+    expect(new Set(bodies.map(({ ephemeralPublic }) => hex(ephemeralPublic))).size).toBe(3);
+    for (const { certificate, xSecret } of crowd) {
+      const opened = bodies.map(body => openGroupKey(body, { kid: certificate.kid, xSecret }, from)).filter(one => one !== null);
+      expect(opened).toEqual([group]);
+    }
+    expect(() => sealForAll(group, certificates, from, secrets.slice(1))).toThrow(RangeError);
+  });
+
+  test('is not sealed to a key that is none', () => {
+    const broken = { ...hosts[0].certificate, xPublic: new Uint8Array(32) };
+    expect(sealGroupKey(group, [broken, hosts[1].certificate], sealing).sealed.map(({ recipient }) => recipient)).toEqual([hosts[1].certificate.kid]);
+    expect(sealForAll(group, [broken], from, [secretOf('e')])).toEqual([]);
   });
 
   test('opens for its own cluster, issuer, generation and recipient only', () => {

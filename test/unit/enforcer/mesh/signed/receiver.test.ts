@@ -5,6 +5,7 @@ import { encodeLeave, encodeRekey } from '@honeymesh/intel/envelope-bodies';
 import { DAY_MS, HOUR_MS, unixMs } from '@honeymesh/intel/time';
 import { describe, expect } from 'vitest';
 import { BOOK_LIMITS, createLiveBook } from '#enforcer/mesh/signed/live-book.ts';
+import { verdictOf } from '#enforcer/mesh/signed/misuse.ts';
 import { createReceiver, RECEIVER_LIMITS, type Received } from '#enforcer/mesh/signed/receiver.ts';
 import { issueRevocations } from '#enforcer/mesh/signed/revocations.ts';
 import { createSpeakers } from '#enforcer/mesh/signed/speakers.ts';
@@ -287,6 +288,24 @@ test('what has ended is let go of: book, numbers and all', () => {
   speakers.prune(later);
   expect([book.items, book.bytes, speakers.keys().length, book.nextEnd()]).toEqual([0, 0, 0, 'never']);
   expect(kinds(get(say(hosts[0], {}), { at: later }))).toEqual(['expired']);
+});
+
+test('a proof convinces whoever has the certificate, and only of what it shows', () => {
+  const { hosts, say, signatures } = scene();
+  const [first, second, third] = [say(hosts[0], { seq: 1 }), say(hosts[0], { seq: 2 }), say(hosts[0], { seq: 3, issuedAt: unixMs(NOON + 500) })];
+  const verdict = (one: Uint8Array, other: Uint8Array, of = hosts[0]) => verdictOf([one, other], of.certificate, signatures);
+  expect(verdict(first, second)).toBe('too-fast');
+  expect(verdict(second, first)).toBe('too-fast');
+  expect(verdict(first, say(hosts[0], { seq: 1 }, intelBody({ advice: [advice('203.0.113.8/32')] })))).toBe('two-contents');
+  expect([verdict(first, third), verdict(first, first), verdict(first, second, hosts[1]), verdict(first, say(hosts[1], { seq: 2 }))]).toEqual([
+    null,
+    null,
+    null,
+    null,
+  ]);
+  const forged = second.slice();
+  forged[forged.length - 1] = (forged.at(-1) ?? 0) ^ 1;
+  expect([verdict(first, forged), verdict(first, Uint8Array.of(1))]).toEqual([null, null]);
 });
 
 test('secrets of one host sign for that host only', () => {
