@@ -92,8 +92,11 @@ const HOSTILE_REASONS: ReadonlySet<Reason> = new Set([
   'vulnerability-scan',
 ] as const satisfies readonly Reason[]);
 
-/** Whether this is hostile content (tier E2 where the source is proven). What is only hidden (`obfuscated`) or only broken (`malformed`) is not. */
-export const isHostile = (findings: readonly Finding[]): boolean => findings.some(({ reason }) => HOSTILE_REASONS.has(reason));
+/** Tools that guess passwords say who they are before they guess: what they guess is worth waiting for, and bans them. */
+const ANNOUNCED: ReadonlySet<string> = new Set(['password-guesser']);
+
+/** Whether this is hostile content (tier E2 where the source is proven). What is only hidden (`obfuscated`), broken (`malformed`) or announced is not. */
+export const isHostile = (findings: readonly Finding[]): boolean => findings.some(({ rule, reason }) => HOSTILE_REASONS.has(reason) && !ANNOUNCED.has(rule));
 
 /** A line that got as far as a shell is an order, whatever it is. */
 function judgeOrder(found: Found, line: string, protocol: string): void {

@@ -44,6 +44,7 @@ export function createTelnetTrap(context: TrapContext): TrapMachine {
   let typed = '';
   let user = '';
   let tries = 0;
+  let justRefused = false;
   let shell: Shell | undefined;
   let afterCr = false;
 
@@ -51,8 +52,14 @@ export function createTelnetTrap(context: TrapContext): TrapMachine {
     switch (asking) {
       case 'options':
       case 'user':
-        if (line === '') return { send: bytesOf(`\r\n${prompt}`) };
+        // hydra sends an empty line after each pair and takes the prompt that answers it for a refusal of the next one: so there is none.
+        if (line === '') {
+          const typedAhead = justRefused;
+          justRefused = false;
+          return typedAhead ? {} : { send: bytesOf(`\r\n${prompt}`) };
+        }
         user = line;
+        justRefused = false;
         asking = 'secret';
         return { send: bytesOf('\r\nPassword: ') };
       case 'secret': {
@@ -65,6 +72,7 @@ export function createTelnetTrap(context: TrapContext): TrapMachine {
         tries++;
         if (tries >= TRIES) return { send: bytesOf(`\r\nMaximum number of tries exceeded (${TRIES})\r\n`), observations: seen, close: true };
         asking = 'user';
+        justRefused = true;
         return { send: bytesOf(`\r\nLogin incorrect\r\n${prompt}`), observations: seen };
       }
       case 'shell': {

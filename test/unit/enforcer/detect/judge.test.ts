@@ -14,7 +14,7 @@ describe('attacks', () => {
   test.each(all.map(attack => [attack.rule, attack.name, attack] as const))('%s: %s', (_rule, _name, { rule, reason, about, observation }) => {
     const findings = judgeObservation(observation, about);
     expect(findings.map(found => `${found.reason} ${found.rule}`)).toContain(`${reason} ${rule}`);
-    expect(isHostile(findings)).toBe(findings.some(found => found.reason !== 'obfuscated'));
+    expect(isHostile(findings)).toBe(findings.some(found => found.reason !== 'obfuscated' && found.rule !== 'password-guesser'));
   });
 
   test('show every rule', () => {
@@ -101,6 +101,12 @@ describe('hostile content', () => {
     }
     for (const reason of ['obfuscated', 'malformed', 'trap-touch'] as const) expect(isHostile([{ ...finding, reason }])).toBe(false);
     expect(isHostile([])).toBe(false);
+  });
+
+  test('is not the name of a tool that is about to guess: its first pair is', () => {
+    const guesser = { rule: 'password-guesser', reason: 'vulnerability-scan', kind: 'payload', quote: 'hydra' } as const;
+    expect(isHostile([guesser])).toBe(false);
+    expect(isHostile([guesser, { rule: 'password-guess', reason: 'brute-force', kind: 'credentials', quote: 'root' }])).toBe(true);
   });
 });
 
