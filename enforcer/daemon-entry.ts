@@ -1,5 +1,6 @@
 /** The daemon's process: waits for the launcher's word, starts, and ends in order when it is told to. */
 import { startDaemon } from './daemon.ts';
+import { DAEMON_TURN_MS, takeShortTurns } from './kernel/turns.ts';
 import { openLauncherChannel } from './launch/channel.ts';
 
 const STOP_MS = 8_000;
@@ -20,6 +21,7 @@ async function main(): Promise<void> {
     setTimeout(() => process.exit(1), STOP_MS).unref();
     daemon.stop(why).then(() => process.exit(0), fail);
   };
+  takeShortTurns(DAEMON_TURN_MS); // not before: the thread of the store and the traps' process are in less of a hurry
   channel.send({ kind: 'ready' });
 }
 

@@ -170,6 +170,7 @@ export interface Addon {
   startDatagrams(fds: readonly number[], buffer: Uint8Array, onBatch: (count: number) => void): NativeDatagrams | number;
   netnsCookie(): bigint | number;
   raiseFileLimit(atLeast: number): number;
+  setTurns(nanoseconds: number): number;
 }
 
 let loaded: Addon | undefined;

@@ -12,6 +12,7 @@ static Napi::Object start(Napi::Env env, Napi::Object exports)
 	honeymesh::export_sockets(env, exports);
 	honeymesh::export_connections(env, exports);
 	honeymesh::export_datagrams(env, exports);
+	honeymesh::export_turns(env, exports);
 	return exports;
 }
 

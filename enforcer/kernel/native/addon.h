@@ -20,6 +20,7 @@ void export_ring(Napi::Env env, Napi::Object exports);
 void export_sockets(Napi::Env env, Napi::Object exports);
 void export_connections(Napi::Env env, Napi::Object exports);
 void export_datagrams(Napi::Env env, Napi::Object exports);
+void export_turns(Napi::Env env, Napi::Object exports);
 
 using Call = const Napi::CallbackInfo &;
 
