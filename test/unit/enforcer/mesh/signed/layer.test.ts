@@ -207,6 +207,7 @@ describe('trust on the move', () => {
     const { outputs } = pushPull(c, a, at(1_000));
     expect(outputs).toContainEqual({ kind: 'revoked', kid, node: 'b' });
     expect(rosterA.node(kid, at(1_000))).toEqual({ ok: false, why: 'revoked' });
+    expect(a.kept()).toEqual([]);
     const { layer: d } = layerOf(trusted, trusted.host('d'));
     expect(heard(pushPull(a, d, at(2_000)).outputs)).toEqual([]);
   });
