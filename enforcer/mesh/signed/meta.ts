@@ -27,7 +27,8 @@ export interface SignedMeta {
 export type MetaFailure = 'unsigned' | 'malformed' | 'unknown-version' | 'bad-certificate';
 
 export const MOST_META_BYTES = 512;
-export const LONGEST_EXTRA = 160;
+/** What is left of 512 beside the longest certificate, and what one byte counts. */
+export const LONGEST_EXTRA = 255;
 
 const MAGIC = latin1Bytes('HMM');
 const VERSION = 1;

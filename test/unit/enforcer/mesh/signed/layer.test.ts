@@ -1,7 +1,7 @@
 import { test } from '@fast-check/vitest';
 import { decodeIntel, encodeIntel } from '@honeymesh/intel/advisories';
 import { openEnvelope, sealEnvelope } from '@honeymesh/intel/envelope';
-import { encodeRekey } from '@honeymesh/intel/envelope-bodies';
+import { encodeAccusations, encodeRekey } from '@honeymesh/intel/envelope-bodies';
 import { HOUR_MS, type UnixMs, unixMs } from '@honeymesh/intel/time';
 import { describe, expect } from 'vitest';
 import { issueRegistrarCertificate } from '#enforcer/mesh/signed/certificates.ts';
@@ -241,7 +241,7 @@ describe('trust on the move', () => {
   });
 
   test('accusations are counted by name, a goodbye is told to the core', () => {
-    const { a, b } = pair();
+    const { a, b, trusted, hostA, hostB, signatures } = pair();
     pushPull(a, b, NOON);
     b.advise([advice('203.0.113.7/32')], NOON);
     pushPull(a, b, at(1_000));
@@ -250,6 +250,18 @@ describe('trust on the move', () => {
     expect(a.claims.accusation(dead, at(2_000))).toBe('as-suspect');
     a.accuse([{ subject: 'c', incarnation: 2 }], at(2_000));
     expect(a.claims.accusation(dead, at(2_000))).toBe('accept');
+    // For two minutes at the most, whatever life it gives it.
+    const { layer: c } = layerOf(trusted, trusted.host('c'));
+    pushPull(a, c, at(2_100));
+    for (const [host, seq] of [
+      [hostA, 77],
+      [hostB, 78],
+    ] as const) {
+      const body = encodeAccusations([{ subject: 'e', incarnation: 2 }]);
+      c.payload(signedBy(host, body, signatures, { epoch: 3, seq, issuedAt: at(2_000), ttlS: 86_400, type: 'accusation' }), 'x', at(2_000));
+    }
+    expect(c.claims.accusation({ ...dead, node: 'e' }, at(121_999))).toBe('accept');
+    expect(c.claims.accusation({ ...dead, node: 'e' }, at(122_000))).toBe('as-suspect');
     const [goodbye] = broadcasts(b.leave(9, at(3_000)));
     expect(a.payload(goodbye ?? new Uint8Array(0), 'b', at(3_000))[0]).toEqual({ kind: 'left', node: 'b', incarnation: 9 });
   });

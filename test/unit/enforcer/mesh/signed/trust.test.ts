@@ -13,7 +13,7 @@ import {
   readCertificate,
 } from '#enforcer/mesh/signed/certificates.ts';
 import { edPublicOf, kidOf, xPublicOf } from '#enforcer/mesh/signed/keys.ts';
-import { isMetaOf, MOST_META_BYTES, readMeta, signMeta } from '#enforcer/mesh/signed/meta.ts';
+import { isMetaOf, LONGEST_EXTRA, MOST_META_BYTES, readMeta, signMeta } from '#enforcer/mesh/signed/meta.ts';
 import { issueRevocations, readRevocations } from '#enforcer/mesh/signed/revocations.ts';
 import { createRoster } from '#enforcer/mesh/signed/roster.ts';
 import { CLUSTER, type Host, NOON, real, rootKid, secretOf, trust } from '#test/support/hm1.ts';
@@ -56,6 +56,32 @@ describe('a certificate', () => {
     const jwk = { kty: 'OKP', crv: 'Ed25519', d: Buffer.from(secret).toString('base64url'), x: Buffer.from(edPublicOf(secret)).toString('base64url') };
     const message = Buffer.concat([Buffer.from('HoneyMesh HM1 certificate\0'), Buffer.from(unsigned, 'hex')]);
     expect(hex(certificate.bytes).slice(-128)).toBe(sign(null, message, createPrivateKey({ key: jwk, format: 'jwk' })).toString('hex'));
+  });
+
+  test('of a registrar, a list of revocations and signed meta are laid out as documented, too', () => {
+    const by = (secret: Uint8Array, domain: string, unsigned: string): string => {
+      const jwk = { kty: 'OKP', crv: 'Ed25519', d: Buffer.from(secret).toString('base64url'), x: Buffer.from(edPublicOf(secret)).toString('base64url') };
+      const message = Buffer.concat([Buffer.from(domain, 'latin1'), Buffer.from(unsigned, 'hex')]);
+      return sign(null, message, createPrivateKey({ key: jwk, format: 'jwk' })).toString('hex');
+    };
+    const u32 = (value: number): string => value.toString(16).padStart(8, '0');
+    const dates = u32((NOON - DAY_MS) / 1_000) + u32((NOON + 29 * DAY_MS) / 1_000);
+    const registrar = `484d430102${hex(CLUSTER)}0304${hex(Buffer.from('home'))}03${hex(Buffer.from('lab'))}04${hex(Buffer.from('shop'))}${hex(edPublicOf(own.secret))}${dates}`;
+    expect(hex(own.certificate.bytes)).toBe(registrar + by(cluster.rootSecret, 'HoneyMesh HM1 certificate\0', registrar));
+
+    const { certificate, edSecret } = cluster.host('db1', 'home');
+    const entries = [{ kid: certificate.kid, notAfter: after(DAY_MS) }];
+    const list = issueRevocations({ clusterId: CLUSTER, number: 7, entries }, { kid: rootKid, secret: cluster.rootSecret }, real, NOON);
+    const revocations = `484d5201${hex(CLUSTER)}${rootKid}000000070001${certificate.kid}${u32((NOON + DAY_MS) / 1_000)}`;
+    expect(hex(list.bytes)).toBe(revocations + by(cluster.rootSecret, 'HoneyMesh HM1 revocations\0', revocations));
+
+    const claim = { node: 'db1', address: Uint8Array.of(198, 51, 100, 7), port: 7946, incarnation: 9 };
+    const core = certificateCore(certificate);
+    const meta = `484d4d010000000000000003${core.length.toString(16)}${hex(core)}020102`;
+    const signedClaim = `${hex(CLUSTER)}03${hex(Buffer.from('db1'))}04c63364071f0a00000009${meta}`;
+    expect(hex(signMeta({ certificate, epoch: 3, extra: Uint8Array.of(1, 2) }, claim, edSecret, real))).toBe(
+      meta + by(edSecret, 'HoneyMesh HM1 meta\0', signedClaim),
+    );
   });
 
   test('comes back whole from its core, and only under its own name and cluster', () => {
@@ -253,10 +279,10 @@ describe('signed meta', () => {
   });
 
   test('takes less than 300 of the 512 bytes with the longest names', () => {
-    const longest = cluster.host('n'.repeat(63), 'home');
+    const longest = trust(real, ['s'.repeat(31)]).host('n'.repeat(63), 's'.repeat(31));
     const bytes = signMeta({ certificate: longest.certificate, epoch: 1, extra: new Uint8Array(0) }, claim, longest.edSecret, real);
     expect(bytes.length).toBeLessThan(300);
-    const full = signMeta({ certificate: longest.certificate, epoch: 1, extra: new Uint8Array(160) }, claim, longest.edSecret, real);
+    const full = signMeta({ certificate: longest.certificate, epoch: 1, extra: new Uint8Array(LONGEST_EXTRA) }, claim, longest.edSecret, real);
     expect(full.length).toBeLessThan(MOST_META_BYTES);
   });
 
