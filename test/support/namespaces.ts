@@ -25,6 +25,8 @@ export interface CommandOptions {
   readonly cwd?: string;
   /** Resolve with a code other than 0 instead of rejecting. */
   readonly mayFail?: boolean;
+  /** Ends it, by SIGTERM. */
+  readonly signal?: AbortSignal;
 }
 
 export interface Namespace {
@@ -137,6 +139,7 @@ function finish(child: ChildProcess, command: readonly string[], options: Comman
     child.stdin?.on('error', () => {}); // it may have ended before it read everything
     child.stdin?.end(options.input ?? '');
     const deadline = setTimeout(() => child.kill('SIGKILL'), options.timeoutMs ?? COMMAND_MS);
+    options.signal?.addEventListener('abort', () => child.kill('SIGTERM'), { once: true });
     child.once('error', error => {
       clearTimeout(deadline);
       reject(error);

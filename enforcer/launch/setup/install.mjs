@@ -52,6 +52,16 @@ const FOR_TESTING = [
   { name: 'ntpsec-ntpdig', commands: ['ntpdig'] },
   { name: 'hydra', commands: ['hydra'] },
   { name: 'medusa', commands: ['medusa'] },
+  { name: 'curl', commands: ['curl'] },
+  { name: 'openssl', commands: ['openssl'] },
+  { name: 'ftp', commands: ['ftp'] },
+  { name: 'redis-tools', commands: ['redis-cli'] },
+  { name: 'mariadb-client-core', commands: ['mariadb'] },
+  { name: 'postgresql-client', commands: ['psql'] },
+  { name: 'smbclient', commands: ['smbclient'] },
+  { name: 'snmp', commands: ['snmpget'] },
+  { name: 'ldap-utils', commands: ['ldapsearch'] },
+  { name: 'mosquitto-clients', commands: ['mosquitto_pub'] },
 ];
 
 /** What the machine lacks and the set-up cannot mend; `fix` is what to type. */
