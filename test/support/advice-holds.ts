@@ -12,6 +12,8 @@ interface Piece {
 
 export interface Holds {
   follow(decisions: readonly Decision[], now: UnixMs): void;
+  /** Goes up with each piece that is over. */
+  readonly ended: number;
   pieces(address: Address): readonly Piece[];
   /** The longest sum of pieces between which there is less than a day. */
   longestMs(address: Address): number;
@@ -41,6 +43,9 @@ export function createHolds(counts: (ban: Ban) => boolean = ban => ban.advised !
         else if (decision.kind === 'aggregate') for (const ban of [decision.ban, ...decision.replaces]) close(ban.target, now);
         else if (decision.kind === 'ban' || decision.kind === 'lift' || decision.kind === 'evict') close(decision.ban.target, now);
       }
+    },
+    get ended() {
+      return done.length;
     },
     pieces,
     longestMs(address) {
