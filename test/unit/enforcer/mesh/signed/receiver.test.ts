@@ -31,6 +31,7 @@ function scene(signatures = keyedHash()) {
     hosts,
     book,
     speakers,
+    tombstones,
     receiver,
     signatures,
     get: (bytes: Uint8Array, more: { at?: number; hop?: string; path?: 'live' | 'repair' } = {}): readonly Received[] => {
@@ -250,11 +251,21 @@ describe('a withdrawal', () => {
     expect(book.get(hosts[1].certificate.kid, 1, 1)).toBeNull();
   });
 
+  test('waits for its advice as long as that could hold', () => {
+    const { hosts, get, say, tombstones } = scene();
+    get(say(hosts[0], { seq: 2, issuedAt: unixMs(NOON + 500), ttlS: 1 }, back(1)));
+    const at = NOON + DAY_MS - 1;
+    tombstones.prune(unixMs(at));
+    expect(get(say(hosts[0], { seq: 1, ttlS: DAY_MS / 1_000 }, two), { at })).toEqual([]);
+    tombstones.prune(unixMs(NOON + DAY_MS + 500));
+    expect(tombstones.size).toBe(0);
+  });
+
   test('speaks for its own signer alone, and for what was said before', () => {
     const { hosts, get, say } = scene();
     get(say(hosts[1], { seq: 2, issuedAt: unixMs(NOON + 500) }, back(1)));
     expect(targets(get(say(hosts[0], { seq: 1 }, two)))).toHaveLength(2);
-    get(say(hosts[2], { seq: 2, issuedAt: unixMs(NOON - 5_000) }, back(3)));
+    expect(get(say(hosts[2], { seq: 2, issuedAt: unixMs(NOON - 5_000) }, back(3)))).toEqual([]);
     expect(targets(get(say(hosts[2], { seq: 3 }, two)))).toHaveLength(2);
   });
 
