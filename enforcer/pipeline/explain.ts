@@ -11,6 +11,7 @@ import { toEventRow } from '../store/exports.ts';
 import type { Store } from '../store/port.ts';
 import { allowRow, type BanList } from './ban-list.ts';
 import { receiptRows } from './receipt-rows.ts';
+import { adviceWords } from './record-advice.ts';
 
 export interface ExplainDeps {
   readonly ledger: Ledger;
@@ -68,7 +69,8 @@ function judge(deps: ExplainDeps, ban: Ban | null, allowedWhy: string | null, vi
     const until = `reaches traps only, until ${rfc3339(ban.confined.fullAt)} at the latest, and is banned then`;
     return { verdict: 'confined', because: `${ban.target} ${until}: ${ban.reasons.join(', ')} (${ban.tier})${observed}` };
   }
-  if (ban !== null && held) return { verdict: 'dropped', because: `${ban.target} is banned: ${ban.reasons.join(', ')} (${ban.tier})${observed}` };
+  if (ban !== null && held)
+    return { verdict: 'dropped', because: `${ban.target} is banned: ${ban.reasons.join(', ')} (${ban.tier})${adviceWords(ban)}${observed}` };
   if (ban !== null) return { verdict: 'free', because: `${ban.target} is banned in the ledger, but the kernel does not hold it: "honeymesh status" tells why` };
   if (view.shun !== null && view.shun.expiresAt > at) {
     const why = `${view.shun.reasons.join(', ')} (E0); ends in ${formatDuration(Math.ceil((view.shun.expiresAt - at) / 1000) * 1000)}${observed}`;

@@ -37,6 +37,8 @@ export interface Pipeline {
   sightAll(sightings: readonly Sighting[], keeps?: (decision: Decision) => boolean): readonly Decision[];
   /** Ends the patience with confined sources: their bans become full. Enforced when this returns. */
   complete(sources: readonly Completed[]): readonly Decision[];
+  /** Judges what others said (advice, withdrawals, misconduct, revocations), in its order: into the kernel at once, into the log in one commit. */
+  hear(said: readonly LedgerInput[]): readonly Decision[];
   /** Carries out an order: resolves when it is enforced and on disk. */
   order(input: LedgerInput): Promise<Settled>;
   /** Writes events that need no decision. */
@@ -57,11 +59,13 @@ export interface PipelineDeps {
   readonly now: () => UnixMs;
   /** Told of each full ban as soon as the kernel has it: the traps close its sessions. A confined source goes on talking to them. */
   readonly onEnforced: (target: Prefix) => void;
+  /** Told of all decisions once they are enforced: what others are to hear of them goes out from here (ledger/advice/share.ts). */
+  readonly onDecided?: (decisions: readonly Decision[]) => void;
 }
 
 const always = (): boolean => true;
 
-export function createPipeline({ ledger, enforcement, store, degraded, now, onEnforced }: PipelineDeps): Pipeline {
+export function createPipeline({ ledger, enforcement, store, degraded, now, onEnforced, onDecided }: PipelineDeps): Pipeline {
   const listeners = new Set<(event: StoredEvent) => void>();
   let inFlight = 0;
   let idle: (() => void)[] = [];
@@ -78,6 +82,7 @@ export function createPipeline({ ledger, enforcement, store, degraded, now, onEn
     const outcomes = enforcement.apply(decisions);
     const full = fullBans(decisions);
     for (const { target, enforced } of outcomes) if (enforced && full.delete(target)) onEnforced(target);
+    if (decisions.length > 0) onDecided?.(decisions);
     complain();
     const events = decisions.filter(keeps).flatMap(decision => eventsOf(decision, at));
     const changes = judged.flatMap(outcome => outcome.changes);
@@ -128,6 +133,7 @@ export function createPipeline({ ledger, enforcement, store, degraded, now, onEn
         keeps,
       ).decisions,
     complete: sources => carryOut(sources.map(({ source, why }) => ({ kind: 'complete', source, why }))).decisions,
+    hear: said => carryOut(said).decisions,
     order: input => carryOut([input]).settled,
     record: events => commit(events, [], [], []),
     tick() {

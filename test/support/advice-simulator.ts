@@ -12,8 +12,9 @@ import {
   type ReceivedAdvice,
   type ReceivedWithdrawal,
 } from '#enforcer/ledger/advice/advice.ts';
+import { adviceText, readAdvice } from '#enforcer/ledger/advice/records.ts';
 import { sharedBy } from '#enforcer/ledger/advice/share.ts';
-import type { Decision, Ledger, LedgerInput, LedgerPolicy } from '#enforcer/ledger/decisions.ts';
+import type { Decision, Ledger, LedgerInput, LedgerPolicy, LedgerSnapshot } from '#enforcer/ledger/decisions.ts';
 import { createLedger } from '#enforcer/ledger/ledger.ts';
 import { createHolds, type Holds } from '#test/support/advice-holds.ts';
 import { bystandersOf, entry, POLICY, sighting, T0 } from '#test/support/ledger.ts';
@@ -110,8 +111,7 @@ export function simulate(seed: number, checkers: readonly Checker[], { deafTo, .
       return known;
     },
   };
-  const newLedger = (own: Address, from?: ReturnType<Ledger['snapshot']>): Ledger =>
-    createLedger(policy, bystandersOf({ own: [own], proven: clients }), from, mesh);
+  const newLedger = (own: Address, from?: LedgerSnapshot): Ledger => createLedger(policy, bystandersOf({ own: [own], proven: clients }), from, mesh);
   const hosts = addresses.map(({ name, address }): Host => {
     const compromised = SITES.indexOf(name.slice(0, 1) as 'a') < evilSites;
     return {
@@ -213,7 +213,7 @@ export function simulate(seed: number, checkers: readonly Checker[], { deafTo, .
       if (ban !== null) tell(host, { kind: 'order-lift', target: ban.target });
     } else if (what < 0.85) {
       counts.restarts++;
-      host.ledger = newLedger(host.address, host.ledger.snapshot());
+      host.ledger = newLedger(host.address, fromDisk(host.ledger.snapshot()));
       if (deafTo !== 'allow-list') for (const target of allowed) tell(host, { kind: 'allow', entry: entry(target, 'config') });
       for (const message of aired.slice(-20)) receive(host, message); // anti-entropy brings all that lives
     } else tell(host, { kind: 'tick' });
@@ -255,6 +255,12 @@ export function simulate(seed: number, checkers: readonly Checker[], { deafTo, .
   for (const host of honest) if (complaint === null) tell(host, { kind: 'tick' });
   return { world, complaint };
 }
+
+/** What a store would give back. */
+const fromDisk = (snapshot: LedgerSnapshot): LedgerSnapshot => ({
+  ...snapshot,
+  advice: (snapshot.advice ?? []).flatMap(record => readAdvice(adviceText(record)) ?? []),
+});
 
 const isSooner = (one: Happening, other: Happening): boolean => one.at < other.at || (one.at === other.at && one.order < other.order);
 

@@ -5,7 +5,7 @@ import type { Sighting } from '@honeymesh/intel/sightings';
 import { DAY_MS, HOUR_MS, type UnixMs, unixMs } from '@honeymesh/intel/time';
 import { createDegradedBoard } from '#enforcer/health/degraded.ts';
 import { createMemoryKernel, type MemoryCapacity } from '#enforcer/kernel/memory.ts';
-import type { Bystanders, LedgerChange, LedgerPolicy, LedgerSnapshot } from '#enforcer/ledger/decisions.ts';
+import type { Bystanders, Decision, LedgerChange, LedgerPolicy, LedgerSnapshot } from '#enforcer/ledger/decisions.ts';
 import { createLedger } from '#enforcer/ledger/ledger.ts';
 import { createBanList } from '#enforcer/pipeline/ban-list.ts';
 import { createEnforcement } from '#enforcer/pipeline/enforce.ts';
@@ -60,9 +60,10 @@ export interface Rig {
   readonly kernelCapacity?: MemoryCapacity;
   readonly bystanders?: Partial<Bystanders>;
   readonly snapshot?: LedgerSnapshot;
+  readonly onDecided?: (decisions: readonly Decision[]) => void;
 }
 
-export function createRig({ policy, kernelCapacity, bystanders, snapshot }: Rig = {}) {
+export function createRig({ policy, kernelCapacity, bystanders, snapshot, onDecided = () => {} }: Rig = {}) {
   let nowMs = Date.parse('2026-11-24T12:00:00Z');
   const now = (): UnixMs => unixMs(nowMs);
   const kernel = createMemoryKernel(kernelCapacity === undefined ? {} : { capacity: kernelCapacity }, { now });
@@ -74,7 +75,7 @@ export function createRig({ policy, kernelCapacity, bystanders, snapshot }: Rig 
   });
   const enforcement = createEnforcement(kernel, { allowed: ledger.allowed(), bans: ledger.bans() });
   const enforced: Prefix[] = [];
-  const pipeline = createPipeline({ ledger, enforcement, store, degraded, now, onEnforced: target => enforced.push(target) });
+  const pipeline = createPipeline({ ledger, enforcement, store, degraded, now, onEnforced: target => enforced.push(target), onDecided });
   const enforcing = { now: true };
   const banList = createBanList({ shunMs: 60_000, longestShunMs: 600_000 }, { ledger, kernel, enforcing: () => enforcing.now, now });
   const orders = createOrders({ pipeline, ledger, kernel, banList, now });

@@ -157,8 +157,12 @@ function bansText(rows: readonly BanRow[], { terminal }: Context): string {
   );
 }
 
-const noteText = ({ note, fullAt }: BanRow): string =>
-  [...(fullAt === null ? [] : [`confined until ${fullAt}, then banned`]), ...(note === undefined ? [] : [note])].join('; ');
+const noteText = ({ note, fullAt, provisional, advisers = [] }: BanRow): string =>
+  [
+    ...(fullAt === null ? [] : [`confined until ${fullAt}, then banned`]),
+    ...(provisional === undefined ? [] : [`${provisional ? 'provisional, ' : ''}advised by ${advisers.map(({ site, signer }) => site ?? signer).join(', ')}`]),
+    ...(note === undefined ? [] : [note]),
+  ].join('; ');
 
 function dryRunText(report: DryRunReport): string {
   return pairs([

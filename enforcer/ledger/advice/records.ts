@@ -110,8 +110,13 @@ function targetOf(value: unknown): Prefix | undefined {
 
 function all<T>(rows: unknown, read: (row: unknown) => T | undefined): readonly T[] | undefined {
   if (!Array.isArray(rows)) return undefined;
-  const found = rows.flatMap(row => read(row) ?? []);
-  return found.length === rows.length ? found : undefined;
+  const found: T[] = [];
+  for (const row of rows) {
+    const value = read(row);
+    if (value === undefined) return undefined;
+    found.push(value);
+  }
+  return found;
 }
 
 function recordOf(row: Row): AdviceRecord | undefined {
