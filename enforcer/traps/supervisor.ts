@@ -90,6 +90,7 @@ export function createTrapSupervisor(options: TrapSupervisorOptions, deps: TrapS
   let stopping = false;
   let toClose: Prefix[] = [];
   let toAcknowledge = 0;
+  const patient: { readonly from: ChildProcess; readonly observations: readonly TrapObservation[]; readonly lost: number }[] = [];
 
   /** One message for all that were banned in this turn of the loop. */
   function closeAll(): void {
@@ -99,6 +100,19 @@ export function createTrapSupervisor(options: TrapSupervisorOptions, deps: TrapS
   }
 
   function observed(from: ChildProcess, observations: readonly TrapObservation[], lost: number): void {
+    // Rows can wait: a touch that came behind them, or comes meanwhile, cannot.
+    if (!observations.some(isRow)) handle(from, observations, lost);
+    else if (patient.push({ from, observations, lost }) === 1) setImmediate(handleNext);
+  }
+
+  function handleNext(): void {
+    const next = patient.shift();
+    if (next === undefined) return;
+    if (patient.length > 0) setImmediate(handleNext);
+    handle(next.from, next.observations, next.lost);
+  }
+
+  function handle(from: ChildProcess, observations: readonly TrapObservation[], lost: number): void {
     const rows = observations.reduce((sum, { kind }) => (kind === 'ended' ? sum + 1 : sum), 0);
     deps.onObservations(observations, lost, () => {
       if (from !== child || rows === 0) return;
@@ -188,6 +202,7 @@ export function createTrapSupervisor(options: TrapSupervisorOptions, deps: TrapS
       await exited;
       clearTimeout(force);
       if (silent !== undefined) await Promise.race([silent, sleep(GRACE_MS, undefined, { ref: false })]);
+      for (const { from, observations, lost } of patient.splice(0)) handle(from, observations, lost);
     },
     closeSource(target) {
       if (!running || sessions === 0) return;
@@ -196,6 +211,8 @@ export function createTrapSupervisor(options: TrapSupervisorOptions, deps: TrapS
     status: () => ({ ports: options.ports, sessions, running }),
   };
 }
+
+const isRow = ({ kind }: TrapObservation): boolean => kind === 'ended' || kind === 'datagram';
 
 /** In the order in which the process inherits them. */
 const descriptorsOf = ({ ipv4, ipv6, udp4, udp6 }: TrapListeners): readonly number[] => [ipv4, ipv6, udp4, udp6].filter(fd => fd !== null);

@@ -214,3 +214,26 @@ test('a trap process is not told of the rows of the one before', async () => {
   await vi.advanceTimersByTimeAsync(1);
   expect(born.map(({ told }) => told.map(({ kind }) => kind))).toEqual([['start'], ['start']]);
 });
+
+test('a touch is heard before the rows of sessions that came ahead of it', async () => {
+  const { supervisor, born, seen } = rig();
+  supervisor.start();
+  const says = (...observations: TrapObservation[]): unknown => born[0]?.emit('message', { kind: 'observations', observations, sessions: 1, lost: 0 });
+  says(endedOf('192.0.2.1'));
+  says(endedOf('192.0.2.2'));
+  says(TOUCH);
+  expect(seen).toEqual([[TOUCH]]);
+  await vi.advanceTimersByTimeAsync(1);
+  expect(seen.slice(1)).toMatchObject([[{ source: '192.0.2.1' }], [{ source: '192.0.2.2' }]]);
+});
+
+test('rows that wait when the traps are stopped are handed over before that is done', async () => {
+  const { supervisor, born, seen } = rig();
+  supervisor.start();
+  const [trap] = born;
+  for (const source of ['192.0.2.1', '192.0.2.2']) trap?.emit('message', { kind: 'observations', observations: [endedOf(source)], sessions: 1, lost: 0 });
+  const stopped = supervisor.stop();
+  trap?.emit('disconnect');
+  await stopped;
+  expect(seen).toHaveLength(2);
+});
