@@ -1,0 +1,4 @@
+/** What test/interop/peer runs. */
+import { runPeer } from './peer.ts';
+
+await runPeer();
