@@ -145,10 +145,7 @@ export function createAdviceDesk(deps: AdviceDeskDeps): AdviceDesk {
     if (memory.targets < policy.targetsAtMost) return true;
     const loudest = memory.loudest();
     if (loudest === undefined || loudest === account) return false;
-    const records = memory
-      .spokenOf(loudest)
-      .slice(0, LOOKED_AT)
-      .map(target => memory.target(target));
+    const records = memory.spokenOf(loudest, LOOKED_AT).map(target => memory.target(target));
     const leaving = records.find(record => record !== undefined && record.heldSince === null && record.heldMs <= policy.provisionalMs);
     if (leaving === undefined) return false;
     memory.forget(leaving, out.changes);
@@ -170,11 +167,12 @@ export function createAdviceDesk(deps: AdviceDeskDeps): AdviceDesk {
     const against = objection(target, deps);
     if (against !== null) return [against.why, against.text];
     if (memory.isImmune(target, now)) return ['immune', 'the operator lifted it within a day'];
-    const counted = memory.overlapping(target).flatMap(record => record.counted);
-    if (countsSince({ account, site: advice.site }, counted, deps, now) === null) return ['spent', 'the word of its signer held it for long enough'];
+    // Before all that looks at what lies in a prefix, which is work: so much of it an hour, no more.
     const named = naming(memory.signer(account, now), target, policy, now);
     if (named === null) return ['too-many', 'its signer named more in an hour than one may'];
     memory.put(named, out.changes);
+    const counted = memory.overlapping(target).flatMap(record => record.counted);
+    if (countsSince({ account, site: advice.site }, counted, deps, now) === null) return ['spent', 'the word of its signer held it for long enough'];
     const clients = clientsIn(target, bystanders);
     if (clients !== 'none') {
       blame(account, clients === 'it-is-one' ? 'named-client' : 'hit-clients', now, out);

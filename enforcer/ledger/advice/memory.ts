@@ -26,8 +26,8 @@ export interface AdviceMemory {
   isImmune(target: Prefix, now: UnixMs): boolean;
   signer(account: string, now: UnixMs): SignerRecord;
   withdrawn(signer: string, target: Prefix | null, epoch: number, sequence: number): WithdrawnRecord | undefined;
-  /** Targets on which this account said something that is remembered. */
-  spokenOf(account: string): readonly Prefix[];
+  /** Targets on which this account said something that is remembered, at most `limit`. */
+  spokenOf(account: string, limit?: number): readonly Prefix[];
   /** Targets on which what this envelope said still stands. */
   saidIn(signer: string, epoch: number, sequence: number): readonly Prefix[];
   /** Who said something of most targets. */
@@ -118,7 +118,14 @@ export function createAdviceMemory(policy: AdvicePolicy, records: readonly Advic
       const record = held.get(withdrawnKey(signer, target, epoch, sequence));
       return record?.kind === 'withdrawn' ? record : undefined;
     },
-    spokenOf: account => [...(spoken.get(account) ?? [])],
+    spokenOf(account, limit = Number.POSITIVE_INFINITY) {
+      const found: Prefix[] = [];
+      for (const target of spoken.get(account) ?? []) {
+        if (found.length >= limit) break;
+        found.push(target);
+      }
+      return found;
+    },
     saidIn: (signer, epoch, sequence) => [...(envelopes.get(envelopeOf({ signer, epoch, sequence })) ?? [])],
     loudest() {
       let most: string | undefined;
