@@ -85,7 +85,15 @@ function patienceOf({ patience, sessionMs, study }: Config['traps']): LedgerPoli
   }
 }
 
+/** nmap waits 3 s for a greeting, from when it sees the connection, and takes who hangs up before for a wrapped service: a busy host must not lose that race. */
+const MOST_SLACK_MS = 400;
+
 /** The limits of the traps that are the operator's to choose; the others are the traps' own. */
 export function trapLimitsOf({ traps }: Config): Pick<TrapLimits, 'sessions' | 'sessionsPerSource' | 'deadlineMs' | 'sessionMs'> {
-  return { sessions: traps.sessions, sessionsPerSource: traps.sessionsPerSource, deadlineMs: traps.deadlineMs, sessionMs: traps.sessionMs };
+  return {
+    sessions: traps.sessions,
+    sessionsPerSource: traps.sessionsPerSource,
+    deadlineMs: traps.deadlineMs + Math.min(MOST_SLACK_MS, traps.deadlineMs / 8),
+    sessionMs: traps.sessionMs,
+  };
 }
