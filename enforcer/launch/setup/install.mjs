@@ -52,6 +52,7 @@ const FOR_TESTING = [
   { name: 'ntpsec-ntpdig', commands: ['ntpdig'] },
   { name: 'hydra', commands: ['hydra'] },
   { name: 'medusa', commands: ['medusa'] },
+  { name: 'serf', commands: ['serf'] },
   { name: 'curl', commands: ['curl'] },
   { name: 'openssl', commands: ['openssl'] },
   { name: 'ftp', commands: ['ftp'] },

@@ -1,0 +1,78 @@
+/** Ours in a mesh with Debian's `serf`: a memberlist of another age, and with an application of its own on top. */
+import { afterEach, describe, expect, test } from 'vitest';
+import { createPeers, type Peer } from '#test/support/mesh-peers.ts';
+import { hasSerf, type SerfAgent, startSerf } from '#test/support/serf-agent.ts';
+
+const KEY = Buffer.alloc(32, 3).toString('base64');
+/** Serf refuses who does not say that it speaks serf's versions 2 to 5. */
+const AS_SERF = ['-delegate-proto', '2,5,4'];
+
+const peers = createPeers();
+const agents: SerfAgent[] = [];
+afterEach(async () => {
+  await peers.stop();
+  for (const agent of agents.splice(0)) await agent.stop();
+});
+
+async function withSerf(serfFlags: readonly string[], ourFlags: readonly string[]): Promise<{ readonly serf: SerfAgent; readonly ours: Peer }> {
+  const serf = await startSerf('theirs', serfFlags);
+  agents.push(serf);
+  const ours = await peers.start('ours', [...AS_SERF, ...ourFlags]);
+  await ours.tell(`join ${serf.addr}`);
+  return { serf, ours };
+}
+
+const raw = (text: string): Buffer => Buffer.concat([Buffer.of(0xa0 + text.length), Buffer.from(text)]);
+/** Serf's message types 3 and 0, in its msgpack. */
+const serfEvent = (name: string, payload: string): Buffer =>
+  Buffer.concat([Buffer.of(3, 0x84), raw('CC'), Buffer.of(0xc3), raw('LTime'), Buffer.of(5), raw('Name'), raw(name), raw('Payload'), raw(payload)]);
+const serfLeave = (node: string): Buffer => Buffer.concat([Buffer.of(0, 0x82), raw('LTime'), Buffer.of(100), raw('Node'), raw(node)]);
+
+describe.skipIf(!hasSerf)('with serf', () => {
+  test.each([
+    ['in clear', [], []],
+    ['under a key of 32 bytes, compressed', [`-encrypt=${KEY}`], ['-key', KEY]],
+    ['under a key of 32 bytes, uncompressed', [`-encrypt=${KEY}`, '-disable-compression'], ['-key', KEY, '-compress=false']],
+  ])('it lists us alive, its events arrive and ours arrive there, %s', async (_name, serfFlags, ourFlags) => {
+    const { serf, ours } = await withSerf(serfFlags, [...ourFlags, '-pings']);
+    await serf.log(/EventMemberJoin: ours/);
+    expect(await serf.members()).toMatchObject([
+      { name: 'theirs', status: 'alive' },
+      { name: 'ours', status: 'alive', addr: ours.addr },
+    ]);
+    expect((await ours.members()).map(({ node, state }) => `${node} ${state}`).sort()).toEqual(['ours alive', 'theirs alive']);
+    await serf.command('event', 'deploy', 'the payload');
+    const heard = await ours.until('its event', event => event.ev === 'user' && Buffer.from(String(event.data), 'base64').includes('deploy'));
+    expect(Buffer.from(String(heard.data), 'base64')[0]).toBe(3);
+    await ours.tell(`broadcast ${serfEvent('greeting', 'from ours').toString('base64')}`);
+    await serf.log(/user-event: greeting/);
+    // Each has probed the other and found it well.
+    await ours.until('a probe of theirs', event => event.ev === 'ping' && event.node === 'theirs');
+    expect((await ours.tell('stats')).health).toBe(0);
+    expect(ours.events.filter(({ ev }) => ev === 'suspect')).toEqual([]);
+  });
+
+  test('who says so in its words has left, not failed', async () => {
+    const { serf, ours } = await withSerf([], []);
+    await ours.tell(`broadcast ${serfLeave('ours').toString('base64')}`);
+    await serf.log(/messageLeaveType: ours/);
+    await ours.tell('leave 5s');
+    await serf.log(/EventMemberLeave: ours/);
+    expect(await serf.members()).toMatchObject([{ name: 'theirs' }, { name: 'ours', status: 'left' }]);
+    expect(await ours.quit()).toBe(0);
+  });
+
+  test('its goodbye is understood', async () => {
+    const { serf, ours } = await withSerf([], []);
+    await serf.command('leave');
+    expect(await ours.until('its leave', event => event.ev === 'leave')).toMatchObject({ node: 'theirs', state: 'left' });
+  });
+
+  test('another key than ours is refused in words that its operators know', async () => {
+    const serf = await startSerf('theirs', [`-encrypt=${KEY}`]);
+    agents.push(serf);
+    const ours = await peers.start('ours', [...AS_SERF, '-key', Buffer.alloc(32, 4).toString('base64')]);
+    expect(await ours.ask(`join ${serf.addr}`)).toMatchObject({ ok: false });
+    expect(await serf.members()).toHaveLength(1);
+  });
+});
