@@ -2,9 +2,10 @@
  * What of the base protocol's claims is believed. Alive can be signed (in its meta); suspect and dead cannot, so a foreign word of death is a suspicion
  * until enough signed accusers agree, and a goodbye counts only with its speaker's signature. Pure questions, for the member's hooks.
  */
+
 import type { KeyId, Signatures } from '@honeymesh/intel/envelope';
+import { PLAUSIBLE_LEAD } from '@honeymesh/intel/incarnations';
 import type { UnixMs } from '@honeymesh/intel/time';
-import { PLAUSIBLE_LEAD } from '../protocol/core/options.ts';
 import type { Accusations } from './accusations.ts';
 import type { NodeCertificate } from './certificates.ts';
 import { isMetaOf, isSignedMeta, readMeta, type SelfClaim } from './meta.ts';

@@ -2,13 +2,14 @@
  * What is believed of members: memberlist's rules for alive, suspect and dead, where the higher incarnation wins and only the accused may raise its
  * own. Where they go beyond memberlist's a comment says so.
  */
+import { PLAUSIBLE_LEAD } from '@honeymesh/intel/incarnations';
 import type { PushedMember } from '../messages.ts';
 import type { Context } from './context.ts';
 import { endpointOf, sameBytes, sameEndpoint } from './endpoint.ts';
 import type { Alive, Dead, Suspect } from './hooks.ts';
 import type { Mail } from './mail.ts';
 import { isGone, type Member, viewOf } from './member-table.ts';
-import { MAX_INCARNATION, MAX_META_BYTES, MAX_NAME_BYTES, PLAUSIBLE_LEAD } from './options.ts';
+import { MAX_INCARNATION, MAX_META_BYTES, MAX_NAME_BYTES } from './options.ts';
 import { createSuspicion, paceMs, suspicionLimits } from './suspicion.ts';
 import { areSane, VERSION_BYTES } from './versions.ts';
 

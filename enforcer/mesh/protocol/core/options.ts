@@ -47,8 +47,6 @@ export const MAX_META_BYTES = 512;
 export const MAX_NAME_BYTES = 255;
 /** No remote value takes an incarnation to where adding one would wrap to 0 in a 32-bit peer. */
 export const MAX_INCARNATION = 2 ** 31 - 1;
-/** An accusation may be ahead of what we know of its subject by missed refutations, not by more. */
-export const PLAUSIBLE_LEAD = 2 ** 16;
 
 const lan: Tuning = {
   tcpTimeoutMs: 10_000,

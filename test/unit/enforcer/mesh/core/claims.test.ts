@@ -1,5 +1,6 @@
+import { PLAUSIBLE_LEAD } from '@honeymesh/intel/incarnations';
 import { describe, expect, test } from 'vitest';
-import { MAX_INCARNATION, PLAUSIBLE_LEAD } from '#enforcer/mesh/protocol/core/options.ts';
+import { MAX_INCARNATION } from '#enforcer/mesh/protocol/core/options.ts';
 import type { Message } from '#enforcer/mesh/protocol/messages.ts';
 import {
   alive,

@@ -34,7 +34,10 @@ table('telnetd', createTelnetTrap, 23, telnetPersona, [
     name: 'the empty line that hydra types ahead of its next pair is not answered by a prompt of its own',
     sent: [NEGOTIATED, 'root\r\0', '1\r\0\r\0', 'admin\r\0', '2\r\0'],
     answered: /login: root\r\nPassword: \r\nLogin incorrect\r\n\S+ login: admin\r\nPassword: \r\nLogin incorrect\r\n\S+ login: $/,
-    saw: [{ user: 'root', secret: '1' }, { user: 'admin', secret: '2' }] as Partial<Observation>[],
+    saw: [
+      { user: 'root', secret: '1' },
+      { user: 'admin', secret: '2' },
+    ] as Partial<Observation>[],
   },
   {
     name: 'a password is not echoed, a name is, with what was rubbed out',
