@@ -3,6 +3,7 @@ import { connect } from 'node:net';
 import type { Endpoint } from '../protocol/core/endpoint.ts';
 import type { StreamFailure } from '../protocol/core/inputs.ts';
 import type { StreamMessage } from '../protocol/messages.ts';
+import type { WireFault } from '../protocol/wire/faults.ts';
 import type { Envelope } from './envelope.ts';
 import { hostOf, textOfEndpoint } from './places.ts';
 
@@ -13,7 +14,9 @@ export interface Dial {
   readonly timeoutMs: number;
 }
 
-export type DialResult = { readonly ok: true; readonly message: StreamMessage | null } | { readonly ok: false; readonly why: StreamFailure };
+export type DialResult =
+  | { readonly ok: true; readonly message: StreamMessage | null }
+  | { readonly ok: false; readonly why: StreamFailure; readonly fault?: WireFault };
 
 export interface Dialer {
   dial(call: Dial, done: (result: DialResult) => void): void;
@@ -63,7 +66,8 @@ export function createDialer(envelope: Envelope): Dialer {
     }
     function read(reading: ReturnType<typeof reader.push>): void {
       if (reading.state === 'complete') end({ ok: true, message: reading.message });
-      else if (reading.state === 'refused') end({ ok: false, why: reading.why === 'empty' || reading.why === 'truncated' ? 'closed' : 'malformed' });
+      else if (reading.state === 'refused')
+        end({ ok: false, why: reading.why === 'empty' || reading.why === 'truncated' ? 'closed' : 'malformed', fault: reading.why });
     }
 
     socket.on('error', error => end({ ok: false, why: FAILURES[(error as NodeJS.ErrnoException).code ?? ''] ?? 'closed' }));

@@ -6,12 +6,12 @@ import { randomInt } from 'node:crypto';
 import type { Parsed } from '@honeymesh/intel/parsed';
 import { type Endpoint, placeOf } from '../protocol/core/endpoint.ts';
 import type { Hooks } from '../protocol/core/hooks.ts';
-import type { Command, Input } from '../protocol/core/inputs.ts';
+import type { Command } from '../protocol/core/inputs.ts';
 import { type CoreStats, createMember } from '../protocol/core/member.ts';
 import { MAX_INCARNATION, type MemberOptions } from '../protocol/core/options.ts';
 import type { MemberEvent, MemberView, Output, Refusal } from '../protocol/core/outputs.ts';
 import type { StreamMessage } from '../protocol/messages.ts';
-import type { WireFault } from '../protocol/wire/faults.ts';
+import { describeFault, type WireFault } from '../protocol/wire/faults.ts';
 import { encodeMessage } from '../protocol/wire/message-codec.ts';
 import { ACCEPTOR_LIMITS, type Acceptor, openAcceptor, type StreamRefusal } from './acceptor.ts';
 import { createCalls } from './calls.ts';
@@ -200,8 +200,13 @@ export async function startNode(options: NodeOptions, deps: NodeDeps): Promise<P
   function open({ id, to, request, replyExpected, deadlineMs }: Extract<Output, { kind: 'open' }>): void {
     counts.streamsOut++;
     dialer.dial({ to, request, replyExpected, timeoutMs: Math.max(1, deadlineMs - running.clock()) }, result => {
-      const input: Input = result.ok ? { kind: 'stream-reply', id, message: result.message } : { kind: 'stream-failed', id, why: result.why };
-      running.received(input);
+      if (result.ok) {
+        running.received({ kind: 'stream-reply', id, message: result.message });
+        return;
+      }
+      const { why, fault } = result;
+      if (fault !== undefined) refuse({ by: 'stream', why: fault, from: to });
+      running.received({ kind: 'stream-failed', id, why, ...(fault === undefined ? {} : { text: describeFault(fault) }) });
     });
   }
 

@@ -55,7 +55,7 @@ export function createExchange(context: Context, claims: Claims, streams: Stream
   function withPeer(to: Endpoint, join: boolean, nowMs: number, done: (failure: Omit<JoinFailure, 'target'> | null) => void): void {
     const stream = { to: endpointOf(to), request: ownState(join), replyExpected: true, deadlineMs: nowMs + options.tcpTimeoutMs };
     streams.open(stream, (result, atMs) => {
-      if (!result.ok) return done({ why: result.why, text: '' });
+      if (!result.ok) return done({ why: result.why, text: result.text });
       if (result.message?.kind === 'push-pull') {
         const failure = merge(result.message, join, to, atMs);
         const member = table.at(to);

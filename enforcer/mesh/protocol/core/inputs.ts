@@ -16,7 +16,8 @@ export type Input =
   | { readonly kind: 'stream-message'; readonly id: number; readonly from: Endpoint; readonly message: StreamMessage }
   /** What came back on a stream that an output `open` asked for; `null` where none was expected and all was written. */
   | { readonly kind: 'stream-reply'; readonly id: number; readonly message: StreamMessage | null }
-  | { readonly kind: 'stream-failed'; readonly id: number; readonly why: StreamFailure }
+  /** `text`: more about it, for whoever reads of the failed join. */
+  | { readonly kind: 'stream-failed'; readonly id: number; readonly why: StreamFailure; readonly text?: string }
   | Command;
 
 /** `id`: the owner's, comes back in the event that ends the command. */

@@ -248,7 +248,7 @@ export function createMember(options: MemberOptions, deps: MemberDeps): Core {
       case 'stream-reply':
         return void streams.end(input.id, { ok: true, message: input.message }, nowMs);
       case 'stream-failed':
-        return void streams.end(input.id, { ok: false, why: input.why }, nowMs);
+        return void streams.end(input.id, { ok: false, why: input.why, text: input.text ?? '' }, nowMs);
       default:
         obey(input, nowMs);
         return;

@@ -62,7 +62,7 @@ export type MemberEvent =
 export interface JoinFailure {
   readonly target: Endpoint;
   readonly why: StreamFailure | 'refused-merge';
-  /** The peer's own words (message `error`), or who could not be talked with. */
+  /** The peer's own words (message `error`), what was wrong with its answer, or who could not be talked with; empty where `why` says all. */
   readonly text: string;
 }
 

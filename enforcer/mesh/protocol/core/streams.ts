@@ -4,7 +4,9 @@ import type { Context } from './context.ts';
 import type { Endpoint } from './endpoint.ts';
 import type { StreamFailure, StreamRequest } from './inputs.ts';
 
-export type StreamResult = { readonly ok: true; readonly message: StreamMessage | null } | { readonly ok: false; readonly why: StreamFailure };
+export type StreamResult =
+  | { readonly ok: true; readonly message: StreamMessage | null }
+  | { readonly ok: false; readonly why: StreamFailure; readonly text: string };
 
 export interface Streams {
   open(
@@ -35,7 +37,7 @@ export function createStreams({ alarms, emit }: Context): Streams {
       waiting.set(id, done);
       emit({ kind: 'open', id, to, request, replyExpected, deadlineMs });
       // The driver says when its time is over; should it not, nothing waits for ever.
-      alarms.set(`stream ${id}`, deadlineMs, nowMs => void end(id, { ok: false, why: 'timeout' }, nowMs));
+      alarms.set(`stream ${id}`, deadlineMs, nowMs => void end(id, { ok: false, why: 'timeout', text: '' }, nowMs));
     },
   };
 }
