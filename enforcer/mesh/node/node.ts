@@ -216,6 +216,14 @@ export async function startNode(options: NodeOptions, deps: NodeDeps): Promise<P
     deps.onEvent(event);
   }
 
+  let stopping: Promise<void> | null = null;
+  async function stop(): Promise<void> {
+    running.stop();
+    dialer.close();
+    calls.giveUp();
+    await Promise.all([datagrams.close(), acceptor.close(), meeting.stop()]);
+  }
+
   return {
     ok: true,
     value: {
@@ -228,11 +236,9 @@ export async function startNode(options: NodeOptions, deps: NodeDeps): Promise<P
       members: core.members,
       self: core.self,
       stats: () => ({ ...core.stats(), ...counts }),
-      async stop() {
-        running.stop();
-        dialer.close();
-        calls.giveUp();
-        await Promise.all([datagrams.close(), acceptor.close(), meeting.stop()]);
+      stop() {
+        stopping ??= stop();
+        return stopping;
       },
     },
   };

@@ -45,7 +45,7 @@ export function parseTarget(text: string, defaultPort: number = DEFAULT_PORT): P
   if (isIPv6(place)) return parsed({ host: place, port: defaultPort });
   const [, bracketed, plain, digits] = /^(?:\[([^\]]*)\]|([^:[\]]*))(?::(\d{1,5}))?$/.exec(place) ?? [];
   const host = bracketed ?? plain;
-  if (host === undefined) return unparsed('bad-port');
+  if (host === undefined) return unparsed(place.startsWith(':') ? 'no-host' : 'bad-port');
   if (host === '' || (bracketed !== undefined && !isIPv6(bracketed))) return unparsed('no-host');
   const port = digits === undefined ? defaultPort : Number(digits);
   return port < 1 || port > 65_535 ? unparsed('bad-port') : parsed({ host, port });
