@@ -56,6 +56,13 @@ describe('a member on sockets', () => {
     expect(joined.unresolved).toHaveLength(2);
   });
 
+  test('what the system does not let out is counted, and told to the core', async () => {
+    const a = await nodes.start('a');
+    const elsewhere = { address: new Uint8Array(16).fill(1), port: 7946 };
+    expect(a.node.tell({ kind: 'send-best-effort', to: elsewhere, payload: Uint8Array.of(1) })).toEqual([]);
+    expect(a.node.stats()).toMatchObject({ datagramsOut: 1, sendsFailed: 1 });
+  });
+
   test('resolves its list again when it is due, and joins who is not a member', async () => {
     const a = await nodes.start('a');
     let asked = 0;
