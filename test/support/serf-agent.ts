@@ -16,6 +16,7 @@ export interface SerfAgent {
   readonly addr: string;
   /** Resolves with the first line of its log, from the beginning, that matches. */
   log(wanted: RegExp): Promise<string>;
+  /** By name: it lists them in no order. */
   members(): Promise<readonly SerfMember[]>;
   command(...args: readonly string[]): Promise<string>;
   stop(): Promise<void>;
@@ -67,7 +68,10 @@ export async function startSerf(name: string, flags: readonly string[] = []): Pr
     name,
     addr: `${host}:7946`,
     log,
-    members: async () => (JSON.parse(await command('members', '-format=json')) as { members: readonly SerfMember[] }).members,
+    async members() {
+      const { members } = JSON.parse(await command('members', '-format=json')) as { members: readonly SerfMember[] };
+      return [...members].sort((one, other) => (one.name < other.name ? -1 : 1));
+    },
     command: (...args) => command(args[0] ?? '', ...args.slice(1)),
     async stop() {
       child.kill('SIGKILL');

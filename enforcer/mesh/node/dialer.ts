@@ -50,7 +50,7 @@ export function createDialer(envelope: Envelope): Dialer {
     }
     const reader = envelope.streamReader('dialer', textOfEndpoint(to));
     const socket = connect({ host: hostOf(to), port: to.port, noDelay: true });
-    const timer = setTimeout(() => end({ ok: false, why: 'timeout' }), timeoutMs);
+    const timer = setTimeout(() => over('timeout'), timeoutMs);
     let written = false;
     open.add(stop);
 
@@ -64,6 +64,10 @@ export function createDialer(envelope: Envelope): Dialer {
       stop();
       done(result);
     }
+    /** What was to be written only is done when it is written, however the peer ends it. */
+    function over(why: StreamFailure): void {
+      end(written && !replyExpected ? { ok: true, message: null } : { ok: false, why });
+    }
     function read(reading: ReturnType<typeof reader.push>): void {
       if (reading.state === 'complete') end({ ok: true, message: reading.message });
       else if (reading.state === 'refused')
@@ -71,7 +75,7 @@ export function createDialer(envelope: Envelope): Dialer {
     }
 
     socket.on('error', error => end({ ok: false, why: FAILURES[(error as NodeJS.ErrnoException).code ?? ''] ?? 'closed' }));
-    socket.on('close', () => end(written && !replyExpected ? { ok: true, message: null } : { ok: false, why: 'closed' }));
+    socket.on('close', () => over('closed'));
     socket.once('finish', () => {
       written = true;
     });
