@@ -35,7 +35,7 @@ type Of<Kind extends TrapObservation['kind']> = Extract<TrapObservation, { kind:
 const URGENT_EVERY_MS = 2;
 const PATIENT_EVERY_MS = 10;
 /** So many of those that are in no hurry leave together, without waiting: a longer message would hold up the touch behind it. */
-const PATIENT_BATCH = 64;
+const PATIENT_BATCH = 128;
 /** A source that was told of so lately has its verdict. */
 const TOLD_MS = 1_000;
 const MOST_TOLD = 4_096;

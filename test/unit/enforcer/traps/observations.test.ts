@@ -107,7 +107,7 @@ test('rows that are many do not wait, and leave in messages that hold up no touc
   const { queue, sent } = rig();
   for (let at = 0; at < 300; at++) queue.add(endedOf('192.0.2.1'));
   queue.settled();
-  expect(sent.map(({ observations }) => observations.length)).toEqual([64, 64, 64, 64]);
+  expect(sent.map(({ observations }) => observations.length)).toEqual([128, 128]);
 });
 
 test('touches of one source and port are one observation with a count', () => {
