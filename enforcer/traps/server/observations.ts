@@ -61,13 +61,18 @@ export function createObservationQueue({ send, nowMs, later, sessions }: Observa
   let isPressed = false;
   let onTheWay = 0;
   let lost = 0;
+  let touchesLeftAtMs = Number.NEGATIVE_INFINITY;
   let urgentLeftAtMs = Number.NEGATIVE_INFINITY;
   let patientLeftAtMs = Number.NEGATIVE_INFINITY;
   let plannedForMs = Number.POSITIVE_INFINITY;
 
   const urgent = (): number => touches.size + contents.length;
   const patient = (): number => repeats.size + datagrams.size + (unrecorded < MOST_UNRECORDED ? ended.length : 0);
-  const urgentDueAtMs = (): number => (urgent() > 0 ? urgentLeftAtMs + URGENT_EVERY_MS : Number.POSITIVE_INFINITY);
+  // A touch does not wait for contents that left just before: who says something is confined by then.
+  const urgentDueAtMs = (): number => {
+    if (touches.size > 0) return touchesLeftAtMs + URGENT_EVERY_MS;
+    return contents.length > 0 ? urgentLeftAtMs + URGENT_EVERY_MS : Number.POSITIVE_INFINITY;
+  };
   const patientDueAtMs = (): number => {
     const many = patient();
     if (many === 0) return Number.POSITIVE_INFINITY;
@@ -97,6 +102,7 @@ export function createObservationQueue({ send, nowMs, later, sessions }: Observa
     for (const { source } of batch) told.set(source, nowMs());
     batch.push(...contents.splice(0, LARGEST_BATCH - batch.length));
     urgentLeftAtMs = nowMs();
+    if (batch[0]?.kind === 'touch') touchesLeftAtMs = urgentLeftAtMs;
     sendOff(batch);
   }
 
@@ -147,7 +153,13 @@ export function createObservationQueue({ send, nowMs, later, sessions }: Observa
     else lost += touch.count;
   }
 
-  const wasTold = (source: string): boolean => nowMs() - (told.get(source) ?? Number.NEGATIVE_INFINITY) < TOLD_MS;
+  /** Who goes on touching stays told of. */
+  function wasTold(source: string): boolean {
+    const atMs = told.get(source);
+    if (atMs === undefined || nowMs() - atMs >= TOLD_MS) return false;
+    told.set(source, nowMs());
+    return true;
+  }
 
   function addEnded(session: Of<'ended'>): void {
     const bytes = bytesOf(session);

@@ -103,6 +103,24 @@ test('a source that was told of within a second is in no hurry to be told of aga
   expect(sent).toHaveLength(5);
 });
 
+test('a touch does not wait for what was said just before, and stays told of while its source goes on', () => {
+  const { queue, sent, pass, arrive } = rig();
+  queue.add(content('192.0.2.9'));
+  queue.add(touchOf('192.0.2.1'));
+  expect(sent.map(({ observations }) => observations[0]?.kind)).toEqual(['content', 'touch']);
+  for (let times = 0; times < 5; times++) {
+    arrive();
+    pass(700);
+    queue.add(touchOf('192.0.2.1'));
+    expect(sent).toHaveLength(2 + times);
+    queue.settled();
+  }
+  pass(1_000);
+  const before = sent.length;
+  queue.add(touchOf('192.0.2.1'));
+  expect(sent).toHaveLength(before + 1);
+});
+
 test('rows that are many do not wait, and leave in messages that hold up no touch for long', () => {
   const { queue, sent } = rig();
   for (let at = 0; at < 300; at++) queue.add(endedOf('192.0.2.1'));
