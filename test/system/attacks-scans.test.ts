@@ -20,6 +20,7 @@ import {
   source6,
 } from '#test/support/attackers.ts';
 import type { SeenPacket } from '#test/support/attackers-tap.ts';
+import type { Namespace } from '#test/support/namespaces.ts';
 
 const PORTS = '7001-7020';
 const THRESHOLD = 3;
@@ -58,6 +59,15 @@ async function expectShun(on: Scene, address: string, reasons: readonly string[]
 }
 
 /** Scans closed ports from a source of its own: exactly what came before the third of them got past the filter. */
+/** zmap 2.1.1 now and then draws a place outside of its one target and aborts by its own assertion, before it has sent anything: then once more. */
+async function zmap(from: Namespace, command: readonly string[]): Promise<void> {
+  for (let tries = 1; ; tries++) {
+    const { code, stderr } = await from.run(command, { mayFail: true });
+    if (code === 0) return;
+    if (tries === 5 || !stderr.includes('constraint_lookup_index')) throw new Error(`${command.join(' ')} ended with ${code}: ${stderr}`);
+  }
+}
+
 async function expectCaughtAtThird(on: Scene, flags: readonly string[], address: string, only: (packet: SeenPacket) => boolean): Promise<void> {
   const ports = flags.includes('-T2') ? 8 : 20; // -T2 takes 0.4 s for each
   await on.nmap([...flags, '-p', `7001-${7000 + ports}`, '--max-retries', '1', ...from(address), address.includes(':') ? HOST6 : HOST]);
@@ -159,7 +169,7 @@ describe.concurrent('others', () => {
   test('zmap, which tries one port of many hosts: here each port is a run of its own', async () => {
     const address = source(38);
     const line = ['zmap', '-q', '-b', '/dev/null', '-S', address, '-i', 'eth0', '-G', HOST_MAC, '-n', '1', '-c', '1', '-o', '-', `${HOST}/32`];
-    await Promise.all(['7001', '7002', '7003', '7004'].map(port => scene.outside.run([...line, '-p', port])));
+    await Promise.all(['7001', '7002', '7003', '7004'].map(port => zmap(scene.outside, [...line, '-p', port])));
     const { sent, passed } = await sentAndPassed(scene, address, synOnly);
     expect(sent).toHaveLength(4);
     expect(keys(passed)).toEqual(keys(beforeThreshold(sent, THRESHOLD)));

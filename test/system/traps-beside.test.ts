@@ -241,7 +241,8 @@ async function serves({ name, port, questions, real, config, command }: Daemon, 
   });
   const before = await steered();
   await eventually(`${name} serves`, async () => real.test(await answer(questions[0] ?? [])));
-  for (const question of [...questions, ...questions]) expect(await answer(question)).toMatch(real);
+  // A datagram may be lost and a busy daemon may leave one out: who asks again is answered, and by nobody else.
+  for (const question of [...questions, ...questions]) await eventually(`${name} answers again`, async () => real.test(await answer(question)));
   expect(await steered()).toEqual(before);
   daemon.kill('SIGKILL');
 }
