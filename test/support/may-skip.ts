@@ -2,11 +2,17 @@
 export interface MaySkip {
   /** Path from the root of the checkout. */
   readonly file: string;
-  /** The whole name, as the reporter prints it: `group > test`. */
-  readonly test: string;
+  /** The whole name, as the reporter prints it: `group > test`; null: each test of the file. */
+  readonly test: string | null;
   readonly why: string;
 }
 
-export const MAY_SKIP: readonly MaySkip[] = [];
+export const MAY_SKIP: readonly MaySkip[] = [
+  {
+    file: 'test/interop/go.test.ts',
+    test: null,
+    why: 'hashicorp/memberlist is built with the Go of the machine, which not every machine has; it says so on stderr',
+  },
+];
 
-export const maySkip = (file: string, test: string): boolean => MAY_SKIP.some(entry => entry.file === file && entry.test === test);
+export const maySkip = (file: string, test: string): boolean => MAY_SKIP.some(entry => entry.file === file && (entry.test === null || entry.test === test));
