@@ -67,7 +67,12 @@ export async function heldRows({ clients, rounds, openCanary }: PartDeps): Promi
     compared({ ...memory, peer: mib('bare'), peerName: `${names.bare}, a timer each` }),
     isAbsent(openCanary)
       ? withoutPeer({ ...memory, peerName: openCanary.name, why: openCanary.why })
-      : compared({ ...memory, peer: mib('openCanary'), peerName: openCanary.name, note: `${fewer}, of which ${missing('openCanary')} were missing` }),
+      : compared({
+          ...memory,
+          peer: mib('openCanary'),
+          peerName: openCanary.name,
+          note: `${fewer}; in the worst round ${missing('openCanary')} of them were not opened or ended meanwhile`,
+        }),
     figure({ what: '10,000 sessions: not opened, or ended meanwhile', unit: 'sessions', ours: missing('ours'), goal: { atMost: 0 } }),
   ];
 }
