@@ -9,6 +9,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"math"
 	"net"
 	"os"
 	"strconv"
@@ -56,6 +57,7 @@ func describe(node *memberlist.Node) fields {
 
 type peer struct {
 	list        *memberlist.Memberlist
+	transport   *transport
 	ring        *memberlist.Keyring
 	queue       *memberlist.TransmitLimitedQueue
 	meta, state []byte
@@ -142,7 +144,16 @@ func (p *peer) obey(name string, args []string) (fields, error) {
 		}
 		return fields{"alive": p.list.NumMembers(), "members": members}, nil
 	case "stats":
-		return fields{"health": p.list.GetHealthScore()}, nil
+		stats := p.transport.stats()
+		stats["health"] = p.list.GetHealthScore()
+		return stats, nil
+	case "loss":
+		loss, err := strconv.ParseFloat(arg(0), 64)
+		if err != nil || !(loss >= 0 && loss <= 1) {
+			return nil, errors.New("a share from 0 to 1")
+		}
+		p.transport.loss.Store(math.Float64bits(loss))
+		return nil, nil
 	case "broadcast":
 		data := unb64(arg(0))
 		seen.Store(string(data), true)
@@ -180,6 +191,8 @@ func main() {
 	flag.BoolVar(&config.EnableCompression, "compress", true, "")
 	flag.BoolVar(&p.relay, "relay", false, "")
 	flag.BoolVar(&p.pings, "pings", false, "")
+	watch := flag.Duration("watch", 50*time.Millisecond, "")
+	loss := flag.Float64("loss", 0, "")
 	flag.DurationVar(&config.ProbeInterval, "probe-interval", config.ProbeInterval, "")
 	flag.DurationVar(&config.ProbeTimeout, "probe-timeout", config.ProbeTimeout, "")
 	flag.IntVar(&config.SuspicionMult, "suspicion-mult", config.SuspicionMult, "")
@@ -214,12 +227,22 @@ func main() {
 		}
 		return p.list.NumMembers()
 	}}
+	wire, err := newTransport(config)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	wire.loss.Store(math.Float64bits(*loss))
+	p.transport, config.Transport = wire, wire
 	list, err := memberlist.Create(config)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
 	p.list = list
+	if *watch > 0 {
+		go watchStates(list, *watch)
+	}
 	say("ready", fields{"node": config.Name, "addr": describe(list.LocalNode())["addr"]})
 
 	lines := bufio.NewScanner(os.Stdin)
