@@ -15,6 +15,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/memberlist"
@@ -58,10 +59,11 @@ func describe(node *memberlist.Node) fields {
 type peer struct {
 	list        *memberlist.Memberlist
 	transport   *transport
+	unwatch     chan struct{}
 	ring        *memberlist.Keyring
 	queue       *memberlist.TransmitLimitedQueue
 	meta, state []byte
-	relay       bool
+	relay       atomic.Bool
 	pings       bool
 }
 
@@ -75,7 +77,7 @@ func (p *peer) NodeMeta(int) []byte { return p.meta }
 func (p *peer) NotifyMsg(data []byte) {
 	_, known := seen.LoadOrStore(string(data), true)
 	say("user", fields{"data": b64(data), "len": len(data), "first": !known})
-	if p.relay && !known {
+	if p.relay.Load() && !known {
 		p.queue.QueueBroadcast(broadcast(append([]byte(nil), data...)))
 	}
 }
@@ -154,6 +156,18 @@ func (p *peer) obey(name string, args []string) (fields, error) {
 		}
 		p.transport.loss.Store(math.Float64bits(loss))
 		return nil, nil
+	case "watch":
+		every, err := time.ParseDuration(arg(0))
+		if err == nil {
+			p.watch(every)
+		}
+		return nil, err
+	case "relay":
+		relay, err := strconv.ParseBool(arg(0))
+		if err == nil {
+			p.relay.Store(relay)
+		}
+		return nil, err
 	case "broadcast":
 		data := unb64(arg(0))
 		seen.Store(string(data), true)
@@ -189,7 +203,7 @@ func main() {
 	flag.IntVar(&config.BindPort, "port", 0, "")
 	flag.StringVar(&config.Label, "label", "", "")
 	flag.BoolVar(&config.EnableCompression, "compress", true, "")
-	flag.BoolVar(&p.relay, "relay", false, "")
+	relay := flag.Bool("relay", false, "")
 	flag.BoolVar(&p.pings, "pings", false, "")
 	watch := flag.Duration("watch", 50*time.Millisecond, "")
 	loss := flag.Float64("loss", 0, "")
@@ -208,6 +222,7 @@ func main() {
 	if !*verbose {
 		config.LogOutput = io.Discard
 	}
+	p.relay.Store(*relay)
 	p.meta, p.state = unb64(*meta), unb64(*state)
 	if *key != "" {
 		var keys [][]byte
@@ -240,9 +255,7 @@ func main() {
 		os.Exit(1)
 	}
 	p.list = list
-	if *watch > 0 {
-		go watchStates(list, *watch)
-	}
+	p.watch(*watch)
 	say("ready", fields{"node": config.Name, "addr": describe(list.LocalNode())["addr"]})
 
 	lines := bufio.NewScanner(os.Stdin)

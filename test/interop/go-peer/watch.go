@@ -10,12 +10,31 @@ import (
 )
 
 // The library tells nobody whom it suspects: its table has to be looked at, under its own lock. Its names are those of v0.7.0, which go.mod pins.
-func watchStates(list *memberlist.Memberlist, every time.Duration) {
+// Each call ends the watch before; 0 begins none.
+func (p *peer) watch(every time.Duration) {
+	if p.unwatch != nil {
+		close(p.unwatch)
+		p.unwatch = nil
+	}
+	if every > 0 {
+		p.unwatch = make(chan struct{})
+		go watchStates(p.list, every, p.unwatch)
+	}
+}
+
+func watchStates(list *memberlist.Memberlist, every time.Duration, end <-chan struct{}) {
 	inner := reflect.ValueOf(list).Elem()
 	lock := (*sync.RWMutex)(unsafe.Pointer(inner.FieldByName("nodeLock").UnsafeAddr()))
 	nodes := inner.FieldByName("nodes")
 	known := map[string]memberlist.NodeStateType{}
-	for range time.Tick(every) {
+	ticker := time.NewTicker(every)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-end:
+			return
+		case <-ticker.C:
+		}
 		var changes []func()
 		lock.RLock()
 		for at := range nodes.Len() {
