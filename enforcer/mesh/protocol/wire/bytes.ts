@@ -6,17 +6,6 @@ export function textOfBytes(bytes: Uint8Array): string {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1');
 }
 
-/** Throws on a character beyond Latin-1: such a text never came from the wire, and cut to bytes it would be another name. */
-export function bytesOfText(text: string): Uint8Array {
-  const bytes = new Uint8Array(text.length);
-  for (let at = 0; at < text.length; at++) {
-    const code = text.charCodeAt(at);
-    if (code > 0xff) throw new RangeError(`not a Latin-1 text of bytes: ${JSON.stringify(text)}`);
-    bytes[at] = code;
-  }
-  return bytes;
-}
-
 /** A copy of its own: Buffer.slice, which datagrams and decrypted bytes would bring along, shares. */
 export const copyOf = (bytes: Uint8Array): Uint8Array => new Uint8Array(bytes);
 

@@ -137,6 +137,16 @@ export class Cursor {
     return raw.length <= LONGEST_KEY ? textOfBytes(raw) : '';
   }
 
+  /** Goes past the next value where it is written as exactly these bytes. */
+  passes(written: Uint8Array): boolean {
+    const at = this.#at;
+    if (this.#fault !== null || this.#valuesLeft <= 0 || written.length > this.#bytes.length - at) return false;
+    for (let offset = 0; offset < written.length; offset++) if (this.#bytes[at + offset] !== written[offset]) return false;
+    this.#valuesLeft--;
+    this.#at += written.length;
+    return true;
+  }
+
   /** A text of at most `longest` bytes, one character for each; nil is empty. */
   text(longest: number): string {
     const head = this.#head();

@@ -1,12 +1,23 @@
 /** Writes msgpack as memberlist 0.5 does: raw for texts and bytes, never str8 or binary, and the smallest unsigned integer. Both generations of Go read it. */
-import { bytesOfText } from './bytes.ts';
+/** Nearly all messages are written one after the other: they share this room, and only what they measure is allocated. Null while one is being written. */
+let spare: Uint8Array | null = new Uint8Array(2_048);
+const LARGEST_SPARE = 65_536;
 
 export class Writer {
-  #bytes = new Uint8Array(256);
+  #bytes: Uint8Array;
   #length = 0;
 
+  constructor() {
+    this.#bytes = spare ?? new Uint8Array(256);
+    spare = null;
+  }
+
+  /** All of it so far, as bytes of their own. */
   written(): Uint8Array {
-    return this.#bytes.slice(0, this.#length);
+    const written = this.#bytes.slice(0, this.#length);
+    if (this.#bytes.length > this.#length && this.#bytes.length <= LARGEST_SPARE) spare = this.#bytes;
+    this.#bytes = written; // full: what is written next makes room elsewhere
+    return written;
   }
 
   nil(): void {
@@ -26,14 +37,19 @@ export class Writer {
     else this.#head(0xce, value, 4);
   }
 
+  /** Throws on a character beyond Latin-1: such a text never came from the wire, and cut to bytes it would be another name. */
   text(value: string): void {
-    this.bytes(bytesOfText(value));
+    this.#rawHead(value.length);
+    this.#grow(value.length);
+    for (let at = 0; at < value.length; at++) {
+      const code = value.charCodeAt(at);
+      if (code > 0xff) throw new RangeError(`not a Latin-1 text of bytes: ${JSON.stringify(value)}`);
+      this.#bytes[this.#length++] = code;
+    }
   }
 
   bytes(value: Uint8Array): void {
-    if (value.length < 32) this.byte(0xa0 | value.length);
-    else if (value.length <= 0xffff) this.#head(0xda, value.length, 2);
-    else this.#head(0xdb, value.length, 4);
+    this.#rawHead(value.length);
     this.raw(value);
   }
 
@@ -51,6 +67,12 @@ export class Writer {
     this.#grow(value.length);
     this.#bytes.set(value, this.#length);
     this.#length += value.length;
+  }
+
+  #rawHead(length: number): void {
+    if (length < 32) this.byte(0xa0 | length);
+    else if (length <= 0xffff) this.#head(0xda, length, 2);
+    else this.#head(0xdb, length, 4);
   }
 
   #head(head: number, value: number, size: 1 | 2 | 4): void {

@@ -25,18 +25,27 @@ export interface Structure<S extends Shape> {
   message(type: number, values: Values<S>): Uint8Array;
 }
 
+function keyBytes(name: string): Uint8Array {
+  const writer = new Writer();
+  writer.text(name);
+  return writer.written();
+}
+
 export function structure<S extends Shape>(shape: S): Structure<S> {
   const declared = Object.entries(shape);
   const fields = new Map(declared);
-  const sorted = [...declared].sort(([one], [other]) => (one < other ? -1 : 1));
+  const sorted = [...declared].sort(([one], [other]) => (one < other ? -1 : 1)).map(([name, field]) => ({ name, field, key: keyBytes(name) }));
+  const other = (name: string): { readonly name: string; readonly field: Field<unknown> | undefined } => ({ name, field: fields.get(name) });
   const zeros = Object.fromEntries(declared.map(([name, { zero }]) => [name, zero]));
 
   function readMap(cursor: Cursor, count: number, values: Record<string, unknown>): void {
+    let next = 0;
     for (let pair = 0; pair < count && cursor.fault === null; pair++) {
-      const key = cursor.key();
-      const field = fields.get(key);
+      // Sorted, as all send them, no key is made a text of.
+      while (next < sorted.length && !cursor.passes(sorted[next]?.key ?? NO_BYTES)) next++;
+      const { name, field } = sorted[next++] ?? other(cursor.key());
       if (field === undefined) cursor.skip();
-      else values[key] = field.read(cursor);
+      else values[name] = field.read(cursor);
     }
   }
 
@@ -57,10 +66,12 @@ export function structure<S extends Shape>(shape: S): Structure<S> {
       return values as Values<S>;
     },
     write(writer, values) {
-      const written = sorted.filter(([name, field]) => field.omitted?.(values[name]) !== true);
-      writer.map(written.length);
-      for (const [name, field] of written) {
-        writer.text(name);
+      let pairs = sorted.length;
+      for (const { name, field } of sorted) if (field.omitted?.(values[name]) === true) pairs--;
+      writer.map(pairs);
+      for (const { name, field, key } of sorted) {
+        if (field.omitted?.(values[name]) === true) continue;
+        writer.raw(key);
         field.write(writer, values[name]);
       }
     },
