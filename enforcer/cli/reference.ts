@@ -77,6 +77,10 @@ The smallest useful file:
     traps: { ports: typical, patience: listen }
     services: { ports: [], grace: 24h }
 
+and, for a member of a mesh, with the group's key in base64:
+
+    mesh: { bind: 0.0.0.0:7946, join: [peer.example], key: BASE64, site: home, signatures: preferred, quorum: { sites: 2 } }
+
 Durations carry their unit: \`ms\`, \`s\`, \`m\`, \`h\`, \`d\`, also together as in \`1h30m\`.
 
 | key | value | default | what it does |

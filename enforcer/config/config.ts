@@ -3,9 +3,28 @@ import type { Prefix } from '@honeymesh/intel/address';
 import type { Patience } from '@honeymesh/intel/bans';
 import type { Mode } from '@honeymesh/intel/evidence';
 import type { ServedPorts } from '../kernel/port.ts';
+import type { Signatures } from '../mesh/port.ts';
+import type { Place } from './mesh-fields.ts';
 
 export type XdpMode = 'auto' | 'native' | 'generic';
 export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'silent';
+
+/** The mesh as the file has it; what is absent was not said. */
+export interface MeshConfig {
+  readonly bind: Place;
+  readonly advertise?: Place;
+  readonly join: readonly Place[];
+  /** Base64 of 16, 24 or 32 bytes. A secret: neither logged nor shown. */
+  readonly key?: string;
+  readonly label: string;
+  readonly name?: string;
+  readonly site?: string;
+  readonly signatures?: Signatures;
+  readonly quorum: { readonly sites: number };
+  readonly profile: 'lan' | 'wan' | 'local';
+  /** Where the registrar's HTTPS server listens. */
+  readonly registrar: Place;
+}
 
 export interface Config {
   /** Absent: the interface of the default route, which the launcher finds. */
@@ -51,6 +70,8 @@ export interface Config {
     readonly widenAt: number;
   };
   readonly share: { readonly never: readonly Prefix[] };
+  /** Absent: off, unless a membership is kept in the state directory. */
+  readonly mesh?: MeshConfig;
   readonly store: { readonly retentionMs: number; readonly segmentEvents: number };
   readonly log: { readonly level: LogLevel };
 }

@@ -68,7 +68,7 @@ export function ledgerPolicyOf(
     aggregateAt: bans.aggregateAt,
     widenAt: bans.widenAt,
     patience: patienceOf(config.traps),
-    advice: { ...ADVICE_POLICY, never: config.share.never },
+    advice: { ...ADVICE_POLICY, quorum: config.mesh?.quorum.sites ?? ADVICE_POLICY.quorum, never: config.share.never },
   };
 }
 

@@ -5,6 +5,7 @@ import { MODES } from '@honeymesh/intel/evidence';
 import { NOT_SHARED_BY_DEFAULT } from '@honeymesh/intel/special-ranges';
 import * as z from 'zod';
 import { count, duration, interfaceName, list, oneOf, portRange, prefixes, wordOrPorts } from './fields.ts';
+import { advertisedPlace, bindPlace, groupKey, MESH_PORT, meshLabel, meshName, meshSignatures, meshSite, peerPlaces, REGISTRAR_PORT } from './mesh-fields.ts';
 import { bad } from './wording.ts';
 
 /** HM_SLOTS of bpf/honeymesh_consts.h: a tracker remembers so many ports exactly. */
@@ -174,6 +175,42 @@ const traps = group(
   },
 ).prefault({});
 
+const mesh = group(
+  {
+    bind: bindPlace(MESH_PORT, 'Where this member listens, over UDP and TCP: an address and a port. `[::]:7946` is both families.'),
+    advertise: advertisedPlace.meta({
+      description: 'The address under which others reach this host, where it is not one of its own (NAT). Without it: the one bound.',
+    }),
+    join: peerPlaces,
+    key: groupKey.meta({
+      description:
+        'The key of the group, the same on all members; without one the members speak in clear. It begins an empty keyring: once `mesh init`, `mesh join` or ' +
+        'a rotation has kept keys, those count (`config check` says so).',
+    }),
+    label: meshLabel.meta({ description: 'Tells meshes on one network apart: members with another label are not heard. It is no secret.' }),
+    name: meshName.meta({ description: "This member's name, unique in the mesh. Without it: the host's name. With a certificate, the name in it counts." }),
+    site: meshSite.meta({ description: 'The site that `mesh init` certifies this host for: hosts that fall together are one site, and have one vote.' }),
+    signatures: meshSignatures.meta({
+      description:
+        '`off`: members are not told apart, nobody advises; `preferred`: who has no certificate is a member whose advice is refused; `required`: who has none is no ' +
+        'member. Without it: `required` once this host has a certificate, `off` before.',
+    }),
+    quorum: group(
+      {
+        sites: count(2, {
+          min: 1,
+          max: 100,
+          about: 'So many sites (hosts, where the mesh has one site) must advise a ban for more than a provisional one of 10 minutes.',
+        }),
+      },
+      'How many must say so.',
+    ).prefault({}),
+    profile: oneOf(['lan', 'wan', 'local'], 'lan', 'How patient failure detection is: `wan` for members far apart, `local` for one machine.'),
+    registrar: bindPlace(REGISTRAR_PORT, 'Where a registrar listens for hosts that join or renew (HTTPS); on other hosts nothing does.'),
+  },
+  'Peers that warn each other. Without this group, and without a membership by `mesh init` or `mesh join`: off.',
+).optional();
+
 export const configSchema = group(
   {
     interfaces: list(interfaceName, 'a list of network interfaces such as [eth0]', 16)
@@ -222,6 +259,7 @@ export const configSchema = group(
       },
       'What may be told to others.',
     ).prefault({}),
+    mesh,
     store: group(
       {
         retention: duration('90d', {

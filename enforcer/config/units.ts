@@ -1,8 +1,9 @@
 /** From the words of the file to the units of the code. */
 import { formatDuration } from '@honeymesh/intel/time';
 import type { ServedPorts } from '../kernel/port.ts';
-import type { Config } from './config.ts';
+import type { Config, MeshConfig } from './config.ts';
 import type { PortRange } from './fields.ts';
+import { placeText } from './mesh-fields.ts';
 import { type ConfigFile, configSchema } from './schema.ts';
 
 /** The checked file in the units of the code. */
@@ -43,8 +44,21 @@ export function configOf(file: ConfigFile): Config {
       widenAt: bans.widen,
     },
     share: { never: [...new Set(file.share.never)] },
+    ...(file.mesh === undefined ? {} : { mesh: meshOf(file.mesh) }),
     store: { retentionMs: file.store.retention, segmentEvents: file.store.segment },
     log: file.log,
+  };
+}
+
+/** What was not said stays absent: the state directory, or the host, has it. */
+function meshOf({ advertise, key, name, site, signatures, ...all }: NonNullable<ConfigFile['mesh']>): MeshConfig {
+  return {
+    ...all,
+    ...(advertise === undefined ? {} : { advertise }),
+    ...(key === undefined ? {} : { key }),
+    ...(name === undefined ? {} : { name }),
+    ...(site === undefined ? {} : { site }),
+    ...(signatures === undefined ? {} : { signatures }),
   };
 }
 
@@ -64,6 +78,11 @@ const sorted = (ports: readonly number[]): readonly number[] => [...new Set(port
 
 /** What holds where nobody wrote a file. */
 export const defaultConfig: Config = configOf(configSchema.parse({}));
+
+/** For whoever looks at it: the key of the group is not for terminals, tickets and logs. */
+export function withoutSecrets(config: Config): Config {
+  return config.mesh?.key === undefined ? config : { ...config, mesh: { ...config.mesh, key: '(set, not shown)' } };
+}
 
 /** The configuration in the words of the file: reading it again gives the same. */
 export function fileOf(config: Config): Readonly<Record<string, unknown>> {
@@ -107,9 +126,28 @@ export function fileOf(config: Config): Readonly<Record<string, unknown>> {
       widen: bans.widenAt,
     },
     share: config.share,
+    ...(config.mesh === undefined ? {} : { mesh: meshFileOf(config.mesh) }),
     store: { retention: formatDuration(config.store.retentionMs), segment: config.store.segmentEvents },
     log: config.log,
   };
+}
+
+function meshFileOf(mesh: MeshConfig): Readonly<Record<string, unknown>> {
+  const { bind, advertise, join, key, label, name, site, signatures, quorum, profile, registrar } = mesh;
+  const all = {
+    bind: placeText(bind),
+    advertise: advertise === undefined ? undefined : placeText(advertise),
+    join: join.map(placeText),
+    key,
+    label,
+    name,
+    site,
+    signatures,
+    quorum,
+    profile,
+    registrar: placeText(registrar),
+  };
+  return Object.fromEntries(Object.entries(all).filter(([, value]) => value !== undefined));
 }
 
 const listOf = ({ tcp, udp }: ServedPorts): (number | string)[] => [...portTexts(tcp, ''), ...portTexts(udp, '/udp')];

@@ -1,6 +1,7 @@
 /** What the kernel is told before the first packet is judged, so that the operator, a regular client or a real service is never taken for an attacker. */
 import type { AllowEntry } from '@honeymesh/intel/bans';
 import type { UnixMs } from '@honeymesh/intel/time';
+import { meshPorts } from '../config/mesh-fields.ts';
 import { kernelConfigOf } from '../config/policies.ts';
 import type { Config } from '../config/schema.ts';
 import { type MachineFacts, machineAllows, readListening } from '../health/machine.ts';
@@ -19,8 +20,11 @@ export interface PrimeFacts {
   readonly trapPorts: TrapPorts;
 }
 
-/** Ports that are served for good: by the configuration's word, or forwarded. */
-export const servedAlways = (config: Config, forwarded: ServedPorts): ServedPorts => mergePorts([config.services.served, forwarded]);
+/** Ports that are served for good: by the configuration's word, or forwarded; the mesh's also before it listens and while it is down, for its members call. */
+export const servedAlways = (config: Config, forwarded: ServedPorts): ServedPorts =>
+  mergePorts([config.services.served, forwarded, config.mesh === undefined ? NO_PORTS : meshPorts(config.mesh)]);
+
+const NO_PORTS: ServedPorts = { tcp: [], udp: [] };
 
 /** Writes it all. Returns who is allowed by itself, for the summary. */
 export function primeKernel(kernel: Kernel, { config, machine, sessions, forwarded, listeners, trapPorts }: PrimeFacts, now: UnixMs): readonly AllowEntry[] {

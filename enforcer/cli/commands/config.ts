@@ -27,11 +27,14 @@ export function addConfig(program: Command, context: Context): void {
   addOverrides(config.command('show'))
     .description('the configuration as it holds: file, environment and flags over the defaults')
     .addOption(outputOption())
-    .addHelpText('after', '\nThe human form is a configuration file that gives the same, with where each value came from.\nJSON: the same keys.')
+    .addHelpText(
+      'after',
+      '\nThe human form is a configuration file that gives the same, with where each value came from; the key of the mesh is not shown.\nJSON: the same keys.',
+    )
     .action(async (_options: unknown, command: Command) => {
       const loaded = await requireConfig(command, context);
-      const { fileOf } = await import('../../config/units.ts');
-      show(command, context, fileOf(loaded.config), file => configText(file, loaded));
+      const { fileOf, withoutSecrets } = await import('../../config/units.ts');
+      show(command, context, fileOf(withoutSecrets(loaded.config)), file => configText(file, loaded));
     });
 }
 
