@@ -117,7 +117,7 @@ export const FUNCTIONS = {
     memoryMb: 256,
     timeoutSeconds: 15,
     sources: [{ kind: 'stream', table: 'paces', eventNames: ['INSERT', 'MODIFY'], batch: 100, windowSeconds: 1 }],
-    tables: {},
+    tables: { peers: 'write' },
     settings: [],
     rights: ['publish'],
   },

@@ -24,10 +24,10 @@ export const TABLES = {
     stream: 'NEW_IMAGE',
     environment: 'HONEYMESH_TABLE_ENVELOPES',
   },
-  /** What was taken and refused of one host's epoch; versioned, so that concurrent deliveries cannot both be within the rate. Its stream makes receipts. */
+  /** What one host signed within five minutes and was taken or refused; versioned, so that concurrent deliveries keep the rate. Its stream makes receipts. */
   paces: {
     partition: { name: 'thing', type: 'S' },
-    sort: { name: 'epoch', type: 'N' },
+    sort: { name: 'span', type: 'S' },
     ttl: 'ttl',
     stream: 'NEW_IMAGE',
     environment: 'HONEYMESH_TABLE_PACES',
