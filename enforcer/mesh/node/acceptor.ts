@@ -70,7 +70,7 @@ export function openAcceptor(host: string, port: number, envelope: Envelope, lim
   }
 
   function serve(socket: Socket, from: Endpoint, release: () => void): void {
-    const reader = envelope.streamReader('acceptor', placeOf(from));
+    const reader = envelope.streamReader('acceptor', placeOf({ ...from, port: 0 }));
     let held = 0;
     let said = false;
     let answering = false;

@@ -1,11 +1,11 @@
 /** Streams that we open: dial, say one thing, hear one thing where one is due, close. Each within its deadline. */
 import { connect } from 'node:net';
-import type { Endpoint } from '../protocol/core/endpoint.ts';
+import { type Endpoint, placeOf } from '../protocol/core/endpoint.ts';
 import type { StreamFailure } from '../protocol/core/inputs.ts';
 import type { StreamMessage } from '../protocol/messages.ts';
 import type { WireFault } from '../protocol/wire/faults.ts';
 import type { Envelope } from './envelope.ts';
-import { hostOf, textOfEndpoint } from './places.ts';
+import { hostOf } from './places.ts';
 
 export interface Dial {
   readonly to: Endpoint;
@@ -48,7 +48,7 @@ export function createDialer(envelope: Envelope): Dialer {
       setImmediate(done, { ok: false, why: 'unreachable' });
       return;
     }
-    const reader = envelope.streamReader('dialer', textOfEndpoint(to));
+    const reader = envelope.streamReader('dialer', placeOf(to));
     const socket = connect({ host: hostOf(to), port: to.port, noDelay: true });
     const timer = setTimeout(() => over('timeout'), timeoutMs);
     let written = false;

@@ -38,7 +38,8 @@ export interface NodeOptions {
 }
 
 export interface NodeDeps {
-  readonly hooks?: Hooks;
+  /** As a function of what others are told: signatures are over it. */
+  readonly hooks?: Hooks | ((advertised: Endpoint) => Hooks);
   readonly memory?: NodeMemory;
   readonly lookup?: Lookup;
   readonly onEvent: (event: MemberEvent) => void;
@@ -68,6 +69,8 @@ export interface NodeStats extends CoreStats {
   readonly streamsIn: number;
   readonly streamsOut: number;
   readonly refused: number;
+  /** Under the primary key, since it is that. */
+  readonly encrypted: number;
 }
 
 export interface MeshNode {
@@ -78,6 +81,8 @@ export interface MeshNode {
   leave(timeoutMs: number): Promise<EventOf<'left'>['how']>;
   ping(node: string): Promise<EventOf<'ping'> | EventOf<'ping-failed'>>;
   sendReliable(to: string | Endpoint, payload: Uint8Array): Promise<EventOf<'sent'>['failure']>;
+  /** A goodbye that was proven otherwise than by the base protocol's word: as if the member said it. */
+  left(node: string, incarnation: number): void;
   /** What is over at once; the reasons why not, if any. */
   tell(command: Extract<Command, { kind: 'update-meta' | 'broadcast' | 'send-best-effort' }>): readonly Refusal[];
   members(): readonly MemberView[];
@@ -146,7 +151,7 @@ export async function startNode(options: NodeOptions, deps: NodeDeps): Promise<P
       random: { below: limit => randomInt(limit) },
       sizeOf: message => encodeMessage(message).length,
       envelopeBytes: envelope.bytes,
-      ...(deps.hooks === undefined ? {} : { hooks: deps.hooks }),
+      ...(deps.hooks === undefined ? {} : { hooks: typeof deps.hooks === 'function' ? deps.hooks(advertised) : deps.hooks }),
     },
   );
   const running = createTurns(core, obey);
@@ -232,10 +237,15 @@ export async function startNode(options: NodeOptions, deps: NodeDeps): Promise<P
       leave: async timeoutMs => (await calls.ask('left', id => running.now({ kind: 'leave', id, timeoutMs }))).how,
       ping: node => calls.ask('ping', id => running.now({ kind: 'ping', id, node })),
       sendReliable: async (to, payload) => (await calls.ask('sent', id => running.now({ kind: 'send-reliable', id, to, payload }))).failure,
+      left(node, incarnation) {
+        const member = core.members().find(({ name }) => name === node);
+        if (member === undefined) return;
+        running.now({ kind: 'packet', from: { address: member.address, port: member.port }, messages: [{ kind: 'dead', incarnation, node, from: node }] });
+      },
       tell: command => running.now(command).flatMap(output => (output.kind === 'refused' ? [output.why] : [])),
       members: core.members,
       self: core.self,
-      stats: () => ({ ...core.stats(), ...counts }),
+      stats: () => ({ ...core.stats(), ...counts, encrypted: envelope.encrypted() }),
       stop() {
         stopping ??= stop();
         return stopping;

@@ -26,6 +26,8 @@ export const ANTI_ENTROPY_LIMITS: AntiEntropyLimits = { digestBytes: 192 * 1_024
 export interface AntiEntropy {
   /** For a push/pull. Who joins is told all trust and as much intel as fits one answer: it can verify nothing before. */
   state(join: boolean, now: UnixMs): Uint8Array;
+  /** For the answer on a push/pull: as `state`, and what the asker lacks, by its own word. */
+  reply(theirs: ExchangeParts, now: UnixMs): Uint8Array;
   /** What the other side lacks, by its own word; null: nothing. */
   answer(theirs: ExchangeParts, now: UnixMs): Uint8Array | null;
 }
@@ -139,7 +141,14 @@ export function createAntiEntropy(
     for (const { epoch, seq, bytes } of book.latestOf(kid)) if (!isIn(byEpoch.get(epoch) ?? [], seq)) yield bytes;
   }
 
+  function lackedBy(theirs: ExchangeParts, now: UnixMs): Pick<ExchangeParts, 'certificates' | 'revocations' | 'envelopes'> {
+    const trust = theirs.holdings === null ? { certificates: [], revocations: [] } : trustFor(theirs.holdings);
+    const intel = theirs.digest === null ? { certificates: [], envelopes: [] } : intelFor(theirs.digest, now);
+    return { certificates: [...trust.certificates, ...intel.certificates], revocations: trust.revocations, envelopes: intel.envelopes };
+  }
+
   return {
+    reply: (theirs, now) => encodeExchange({ digest: digest(), holdings: holdings(), ...lackedBy(theirs, now) }),
     state(join, now) {
       const base = { digest: digest(), holdings: holdings(), certificates: [], revocations: [], envelopes: [] };
       if (!join) return encodeExchange(base);
@@ -148,11 +157,9 @@ export function createAntiEntropy(
       return encodeExchange({ ...base, ...trust, ...intel, certificates: [...trust.certificates, ...intel.certificates] });
     },
     answer(theirs, now) {
-      const trust = theirs.holdings === null ? { certificates: [], revocations: [] } : trustFor(theirs.holdings);
-      const intel = theirs.digest === null ? { certificates: [], envelopes: [] } : intelFor(theirs.digest, now);
-      if (trust.certificates.length + trust.revocations.length + intel.envelopes.length === 0) return null;
-      const certificates = [...trust.certificates, ...intel.certificates];
-      return encodeExchange({ digest: null, holdings: null, certificates, revocations: trust.revocations, envelopes: intel.envelopes });
+      const lacked = lackedBy(theirs, now);
+      if (lacked.certificates.length + lacked.revocations.length + lacked.envelopes.length === 0) return null;
+      return encodeExchange({ digest: null, holdings: null, ...lacked });
     },
   };
 }

@@ -1,65 +1,51 @@
 /**
  * Who is who. An offline root certifies registrars, each for named sites; a registrar certifies hosts, each for one of them. So a stolen
- * registrar is worth one vote per site of its own, and the root takes it back.
- *
- *     certificate: 'HMC' | version u8 | kind u8 | clusterId 16 | rest
- *     rest of a host's:      name text | site text | edPub 32 | xPub 32 | notBefore u32 s | notAfter u32 s | registrar 8 | signature 64
- *     rest of a registrar's: count u8, sites text | edPub 32 | notBefore u32 s | notAfter u32 s | signature 64
- *
- * A text is a length in one byte and ASCII. Signed is a domain text and all that precedes the signature.
+ * registrar is worth one vote per site of its own, and the root takes it back. The format is in intel, for the hub reads it too.
  */
-import { CLUSTER_ID_BYTES, type KeyId, KID_BYTES, kidBytes, kidFromBytes, SIGNATURE_BYTES, type Signatures } from '@honeymesh/intel/envelope';
-import { type ByteReader, latin1Bytes, readBytes, writeBytes } from '@honeymesh/intel/envelope-bytes';
+import {
+  CERTIFICATE_HEAD_BYTES,
+  CERTIFICATE_KINDS,
+  CERTIFICATE_MAGIC,
+  CERTIFICATE_VERSION,
+  type CertificateFailure,
+  certificateMessage,
+  isNodeName,
+  type NodeCertificateFields,
+  type RegistrarCertificateFields,
+  readCertificateFields,
+} from '@honeymesh/intel/certificates';
+import { type KeyId, kidBytes, type Signatures } from '@honeymesh/intel/envelope';
+import { writeBytes } from '@honeymesh/intel/envelope-bytes';
 import { type Parsed, parsed, unparsed } from '@honeymesh/intel/parsed';
-import { DAY_MS, SECOND_MS, type UnixMs, unixMs } from '@honeymesh/intel/time';
-import { KEY_BYTES, kidOf } from './keys.ts';
+import { SECOND_MS } from '@honeymesh/intel/time';
+import { kidOf } from './keys.ts';
 
-export interface NodeCertificate {
-  readonly kind: 'node';
+export {
+  type CertificateFailure,
+  isCertifiedBy,
+  isNodeName,
+  isSiteName,
+  LONGEST_CERTIFICATE_BYTES,
+  LONGEST_NAME,
+  LONGEST_SITE,
+  MOST_SITES,
+  NODE_LIFE_MS,
+  REGISTRAR_LIFE_MS,
+} from '@honeymesh/intel/certificates';
+
+export interface NodeCertificate extends NodeCertificateFields {
   readonly kid: KeyId;
-  readonly clusterId: Uint8Array;
-  readonly nodeName: string;
-  readonly site: string;
-  readonly edPublic: Uint8Array;
-  readonly xPublic: Uint8Array;
-  /** Whole seconds. */
-  readonly notBefore: UnixMs;
-  readonly notAfter: UnixMs;
-  readonly registrar: KeyId;
-  readonly bytes: Uint8Array;
 }
 
-export interface RegistrarCertificate {
-  readonly kind: 'registrar';
+export interface RegistrarCertificate extends RegistrarCertificateFields {
   readonly kid: KeyId;
-  readonly clusterId: Uint8Array;
-  readonly sites: readonly string[];
-  readonly edPublic: Uint8Array;
-  readonly notBefore: UnixMs;
-  readonly notAfter: UnixMs;
-  readonly bytes: Uint8Array;
 }
 
 export type Certificate = NodeCertificate | RegistrarCertificate;
-export type CertificateFailure = 'malformed' | 'unknown-version' | 'bad-name' | 'bad-dates';
 
-export const NODE_LIFE_MS = 90 * DAY_MS;
-export const REGISTRAR_LIFE_MS = 30 * DAY_MS;
-export const LONGEST_NAME = 63;
-export const LONGEST_SITE = 31;
-export const MOST_SITES = 32;
-export const LONGEST_CERTIFICATE_BYTES = 2_048;
-
-const MAGIC = latin1Bytes('HMC');
-const VERSION = 1;
-const KINDS = { node: 1, registrar: 2 } as const;
-const HEAD_BYTES = MAGIC.length + 2 + CLUSTER_ID_BYTES;
-const DOMAIN = latin1Bytes('HoneyMesh HM1 certificate\0');
-/** Letters, digits, dots, dashes, underscores: a name ends up in logs, tables and metrics. */
-const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]*$/;
-
-export const isNodeName = (text: string): boolean => text.length <= LONGEST_NAME && NAME.test(text);
-export const isSiteName = (text: string): boolean => text.length <= LONGEST_SITE && NAME.test(text);
+const MAGIC = CERTIFICATE_MAGIC;
+const VERSION = CERTIFICATE_VERSION;
+const KINDS = CERTIFICATE_KINDS;
 
 export type NodeRequest = Omit<NodeCertificate, 'kind' | 'kid' | 'bytes' | 'registrar'>;
 export type RegistrarRequest = Omit<RegistrarCertificate, 'kind' | 'kid' | 'bytes'>;
@@ -101,7 +87,7 @@ export function issueRegistrarCertificate(request: RegistrarRequest, rootSecret:
 }
 
 function issued(unsigned: Uint8Array, secret: Uint8Array, signatures: Signatures): Certificate {
-  const signature = signatures.sign(secret, signedBytes(unsigned));
+  const signature = signatures.sign(secret, certificateMessage(unsigned));
   const read = readCertificate(writeBytes().bytes(unsigned).bytes(signature).take());
   if (!read.ok) throw new RangeError(`not a certificate that anybody would take: ${read.why}`);
   return read.value;
@@ -109,57 +95,13 @@ function issued(unsigned: Uint8Array, secret: Uint8Array, signatures: Signatures
 
 /** Takes a certificate apart; who signed it is not looked at. Never throws. */
 export function readCertificate(bytes: Uint8Array): Parsed<Certificate, CertificateFailure> {
-  if (bytes.length > LONGEST_CERTIFICATE_BYTES || bytes.length < HEAD_BYTES + SIGNATURE_BYTES) return unparsed('malformed');
-  const reader = readBytes(bytes);
-  if (!MAGIC.every(byte => byte === reader.u8())) return unparsed('malformed');
-  if (reader.u8() !== VERSION) return unparsed('unknown-version');
-  const kind = reader.u8();
-  const clusterId = reader.bytes(CLUSTER_ID_BYTES);
-  if (kind === KINDS.node) return readNode(reader, clusterId, bytes);
-  return kind === KINDS.registrar ? readRegistrar(reader, clusterId, bytes) : unparsed('malformed');
+  const read = readCertificateFields(bytes);
+  return read.ok ? parsed({ ...read.value, kid: kidOf(read.value.edPublic) }) : read;
 }
-
-function readNode(reader: ByteReader, clusterId: Uint8Array, bytes: Uint8Array): Parsed<NodeCertificate, CertificateFailure> {
-  const nodeName = reader.text(LONGEST_NAME);
-  const site = reader.text(LONGEST_SITE);
-  const edPublic = reader.bytes(KEY_BYTES);
-  const xPublic = reader.bytes(KEY_BYTES);
-  const notBefore = unixMs(reader.u32() * SECOND_MS);
-  const notAfter = unixMs(reader.u32() * SECOND_MS);
-  const registrar = kidFromBytes(reader.bytes(KID_BYTES));
-  reader.bytes(SIGNATURE_BYTES);
-  if (!reader.done) return unparsed('malformed');
-  if (!isNodeName(nodeName) || !isSiteName(site)) return unparsed('bad-name');
-  if (notAfter <= notBefore || notAfter - notBefore > NODE_LIFE_MS) return unparsed('bad-dates');
-  return parsed({ kind: 'node', kid: kidOf(edPublic), clusterId, nodeName, site, edPublic, xPublic, notBefore, notAfter, registrar, bytes });
-}
-
-function readRegistrar(reader: ByteReader, clusterId: Uint8Array, bytes: Uint8Array): Parsed<RegistrarCertificate, CertificateFailure> {
-  const sites: string[] = [];
-  const count = reader.u8();
-  if (count === 0 || count > MOST_SITES) return unparsed('malformed');
-  for (let at = 0; at < count; at++) sites.push(reader.text(LONGEST_SITE));
-  const edPublic = reader.bytes(KEY_BYTES);
-  const notBefore = unixMs(reader.u32() * SECOND_MS);
-  const notAfter = unixMs(reader.u32() * SECOND_MS);
-  reader.bytes(SIGNATURE_BYTES);
-  if (!reader.done) return unparsed('malformed');
-  if (!sites.every(isSiteName)) return unparsed('bad-name');
-  if (notAfter <= notBefore || notAfter - notBefore > REGISTRAR_LIFE_MS) return unparsed('bad-dates');
-  return parsed({ kind: 'registrar', kid: kidOf(edPublic), clusterId, sites, edPublic, notBefore, notAfter, bytes });
-}
-
-export function isCertifiedBy(certificate: Certificate, edPublic: Uint8Array, signatures: Signatures): boolean {
-  const { bytes } = certificate;
-  const unsigned = bytes.subarray(0, bytes.length - SIGNATURE_BYTES);
-  return signatures.verify(edPublic, signedBytes(unsigned), bytes.subarray(bytes.length - SIGNATURE_BYTES));
-}
-
-const signedBytes = (unsigned: Uint8Array): Uint8Array => writeBytes().bytes(DOMAIN).bytes(unsigned).take();
 
 /** A host's certificate without what whoever reads it knows already (format, cluster, name): for Meta, where bytes are dear. */
 export function certificateCore(certificate: NodeCertificate): Uint8Array {
-  return certificate.bytes.slice(HEAD_BYTES + 1 + certificate.nodeName.length);
+  return certificate.bytes.slice(CERTIFICATE_HEAD_BYTES + 1 + certificate.nodeName.length);
 }
 
 /** The whole again. Never throws; `core` is hostile. */

@@ -14,6 +14,8 @@ export type KeyStep =
 export interface KeySchedule {
   /** A key of a generation that is not newer than all we know is refused: an old key never comes back. Its first step is for the keyring at once. */
   order(group: GroupKey, now: UnixMs): readonly KeyStep[] | 'stale';
+  /** A whole ring that a registrar handed over, primary first. Not newer than the one in use: nothing. Keys that wait for later use stay. */
+  adopt(held: { readonly keys: readonly Uint8Array[]; readonly generation: number }): readonly KeyStep[];
   due(now: UnixMs): readonly KeyStep[];
   nextDeadline(): UnixMs | 'never';
   readonly generation: number;
@@ -63,6 +65,23 @@ export function createKeySchedule(held: { readonly keys: readonly Uint8Array[]; 
       const added: KeyStep[] = ring.some(key => sameBytes(key, group.key)) ? [] : [{ kind: 'add-key', key: group.key }];
       if (added.length > 0) ring.push(group.key);
       return [...added, ...due(now)];
+    },
+    adopt(held) {
+      const [primary] = held.keys;
+      if (primary === undefined || held.generation <= using) return [];
+      using = held.generation;
+      latest = Math.max(latest, using);
+      waiting = waiting.filter(group => group.generation > using);
+      dropping = null;
+      const has = (keys: readonly Uint8Array[], key: Uint8Array): boolean => keys.some(one => sameBytes(one, key));
+      const wanted = [...held.keys, ...waiting.map(group => group.key)];
+      const steps: KeyStep[] = [
+        ...held.keys.filter(key => !has(ring, key)).map((key): KeyStep => ({ kind: 'add-key', key })),
+        { kind: 'use-key', key: primary, generation: using },
+        ...ring.filter(key => !has(wanted, key)).map((key): KeyStep => ({ kind: 'remove-key', key })),
+      ];
+      ring = [...held.keys, ...ring.filter(key => has(wanted, key) && !has(held.keys, key))];
+      return steps;
     },
     due,
     nextDeadline() {

@@ -1,21 +1,20 @@
 /** Ed25519 and X25519 with keys as 32 raw bytes, and their names. Deterministic: secrets come in as arguments, whoever has randomness makes them. */
 import { createPrivateKey, createPublicKey, diffieHellman, hash, type KeyObject, sign, verify } from 'node:crypto';
+import { KEY_BYTES, kidMessage } from '@honeymesh/intel/certificates';
 import type { KeyId, Signatures } from '@honeymesh/intel/envelope';
 import { KID_BYTES, kidFromBytes, SIGNATURE_BYTES } from '@honeymesh/intel/envelope';
-import { hexOf, latin1Bytes, writeBytes } from '@honeymesh/intel/envelope-bytes';
+import { hexOf } from '@honeymesh/intel/envelope-bytes';
 
-export const KEY_BYTES = 32;
+export { KEY_BYTES } from '@honeymesh/intel/certificates';
 
 // RFC 8410: what stands before the 32 bytes in PKCS #8 and in SubjectPublicKeyInfo.
 const ED25519 = { secret: '302e020100300506032b657004220420', open: '302a300506032b6570032100' } as const;
 const X25519 = { secret: '302e020100300506032b656e04220420', open: '302a300506032b656e032100' } as const;
 type Curve = typeof ED25519 | typeof X25519;
 
-const KID_DOMAIN = latin1Bytes('HoneyMesh HM1 kid\0');
-
 /** The name of an Ed25519 public key: 64 bits of a hash. Who finds a second key of one name has gained nothing: the first one known keeps it. */
 export function kidOf(edPublic: Uint8Array): KeyId {
-  return kidFromBytes(sha256(writeBytes().bytes(KID_DOMAIN).bytes(edPublic).take()).subarray(0, KID_BYTES));
+  return kidFromBytes(sha256(kidMessage(edPublic)).subarray(0, KID_BYTES));
 }
 
 export const sha256 = (bytes: Uint8Array): Uint8Array => hash('sha256', bytes, 'buffer');

@@ -49,6 +49,11 @@ export interface Roster {
   /** Whether this name ever had a certificate: then it is never taken unsigned again, though the certificate has ended. */
   wasCertified(nodeName: string): boolean;
   nodes(now: UnixMs): readonly NodeCertificate[];
+  /** Names that were certified once, the latest last: to be kept over a restart. */
+  names(): readonly string[];
+  knowNames(names: readonly string[]): void;
+  /** Goes up with all that changes here: whoever keeps it compares. */
+  readonly revision: number;
   /** What a peer needs in order to judge as we do. */
   registrars(): readonly RegistrarCertificate[];
   revocationLists(): readonly RevocationList[];
@@ -64,6 +69,7 @@ export function createRoster(options: RosterOptions, { signatures }: { readonly 
   /** One key's certificates, the latest last: renewed, it must still answer for what it signed under the one before. */
   const registrars = new Map<KeyId, readonly RegistrarCertificate[]>();
   const lists = new Map<KeyId, RevocationList>();
+  let revision = 0;
   const revokedBy = new Map<KeyId, ReadonlySet<KeyId>>();
 
   const revoked = (kid: KeyId, registrar: KeyId | null): boolean =>
@@ -86,6 +92,7 @@ export function createRoster(options: RosterOptions, { signatures }: { readonly 
     if (known.length === 0 && registrars.size >= options.mostRegistrars) return unparsed('full');
     const all = [...known, own(certificate)].sort((one, other) => one.notAfter - other.notAfter);
     registrars.set(certificate.kid, all.slice(-MOST_RENEWALS));
+    revision++;
     return parsed(certificate);
   }
 
@@ -129,13 +136,25 @@ export function createRoster(options: RosterOptions, { signatures }: { readonly 
     const kept = own(certificate);
     nodes.set(kept.kid, kept);
     byName.set(kept.nodeName, kept);
-    names.delete(kept.nodeName);
-    names.add(kept.nodeName);
-    if (names.size > 2 * options.mostNodes) for (const oldest of names) if (names.delete(oldest)) break;
+    know(kept.nodeName);
+    revision++;
     return parsed(kept);
   }
 
+  function know(nodeName: string): void {
+    names.delete(nodeName);
+    names.add(nodeName);
+    if (names.size > 2 * options.mostNodes) for (const oldest of names) if (names.delete(oldest)) break;
+  }
+
   return {
+    get revision() {
+      return revision;
+    },
+    names: () => [...names],
+    knowNames(known) {
+      for (const nodeName of known) know(nodeName);
+    },
     learn(certificate, now) {
       if (!sameBytes(certificate.clusterId, options.clusterId)) return unparsed('other-cluster');
       return certificate.kind === 'node' ? learnNode(certificate, now) : learnRegistrar(certificate, now);
@@ -153,6 +172,7 @@ export function createRoster(options: RosterOptions, { signatures }: { readonly 
       const kept = { ...list, bytes: list.bytes.slice() };
       lists.set(list.issuer, kept);
       revokedBy.set(list.issuer, new Set(list.entries.filter(entry => entry.notAfter > now).map(entry => entry.kid)));
+      revision++;
       return parsed(kept);
     },
     node(kid, now) {

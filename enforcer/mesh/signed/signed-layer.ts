@@ -67,7 +67,7 @@ export type LayerOutput =
   | { readonly kind: 'own-key-elsewhere'; readonly epoch: number; readonly seq: number }
   | {
       readonly kind: 'refused';
-      readonly why: EnvelopeRefusal | RosterFailure | 'not-hm1' | 'malformed-exchange' | 'inbox-full';
+      readonly why: EnvelopeRefusal | RosterFailure | 'not-hm1' | 'malformed-exchange' | 'malformed-certificate' | 'inbox-full';
       readonly kid: KeyId | null;
       readonly hop: string;
     };
@@ -78,9 +78,14 @@ export interface SignedLayer {
   persisted(epoch: number, now: UnixMs): readonly LayerOutput[];
   /** A user message from the wire, over datagram or stream. */
   payload(bytes: Uint8Array, hop: string, now: UnixMs): readonly LayerOutput[];
-  /** The other side's user state of a push/pull. */
-  merge(userState: Uint8Array, hop: string, now: UnixMs): readonly LayerOutput[];
-  localState(join: boolean, now: UnixMs): Uint8Array;
+  /** The other side's user state of a push/pull. `answered`: `localState` was asked with it, or will be. */
+  merge(userState: Uint8Array, hop: string, now: UnixMs, answered?: boolean): readonly LayerOutput[];
+  /** `asked`: the other side's state, where it dialled: what it lacks goes along. */
+  localState(join: boolean, now: UnixMs, asked?: Uint8Array): Uint8Array;
+  /** Certificates and lists by another way than the mesh: what was refused comes back. */
+  learn(certificates: readonly Uint8Array[], revocations: readonly Uint8Array[], hop: string, now: UnixMs): readonly LayerOutput[];
+  /** Group keys by another way than the mesh, primary first: those of a generation that is not newer than ours change nothing. */
+  adoptKeys(keys: readonly Uint8Array[], generation: number): readonly KeyStep[];
   meta(incarnation: number, extra: Uint8Array): Uint8Array;
   /** The certificate renewed, for the same key; false: it does not hold. Announce meta anew after it. */
   renew(certificate: NodeCertificate, now: UnixMs): boolean;
@@ -243,8 +248,17 @@ export function createSignedLayer(
       return isExchange(bytes) ? exchanged(bytes, hop, false, now) : [{ kind: 'refused', why: 'not-hm1', kid: null, hop }];
     },
     // Go nodes and empty states say nothing of ours: no fault of theirs.
-    merge: (userState, hop, now) => (isExchange(userState) ? exchanged(userState, hop, true, now) : []),
-    localState: (join, now) => antiEntropy.state(join, now),
+    merge: (userState, hop, now, answered = false) => (isExchange(userState) ? exchanged(userState, hop, !answered, now) : []),
+    localState(join, now, asked) {
+      const theirs = asked !== undefined && isExchange(asked) ? decodeExchange(asked) : null;
+      return theirs?.ok ? antiEntropy.reply(theirs.value, now) : antiEntropy.state(join, now);
+    },
+    learn(certificates, revocations, hop, now) {
+      const unread = certificates.filter(bytes => !readCertificate(bytes).ok);
+      const malformed = unread.map((): LayerOutput => ({ kind: 'refused', why: 'malformed-certificate', kid: null, hop }));
+      return [...malformed, ...learn(certificates, hop, now), ...learnRevocations(revocations, hop, now)];
+    },
+    adoptKeys: (keys, generation) => schedule.adopt({ keys, generation }),
     meta: (incarnation, extra) =>
       signMeta({ certificate, epoch: sender.epoch, extra }, { node: certificate.nodeName, ...options.advertise, incarnation }, identity.edSecret, signatures),
     renew(renewed, now) {

@@ -7,7 +7,7 @@
 import { createTicksOnDemand } from './alarms.ts';
 import type { Context } from './context.ts';
 import type { Mail } from './mail.ts';
-import { acquaint, type Member } from './member-table.ts';
+import type { Member } from './member-table.ts';
 
 const INTERVAL_MS = 100;
 /** A newcomer is greeted within so much. */
@@ -39,7 +39,7 @@ export function createAcquaintance(context: Context, mail: Mail): Acquaintance {
     member.greetings++;
     member.greetedAtMs = nowMs;
     const sequence = GREETINGS_FROM + context.nextSequence();
-    acks.wait(sequence, { ack: (_payload, from) => acquaint(member, from) });
+    acks.wait(sequence, { ack: (_payload, from) => context.answered(member, from) });
     alarms.set(`greeting ${sequence}`, nowMs + options.probeTimeoutMs, () => acks.forget(sequence));
     mail.toAddress([{ kind: 'ping', sequence, node: member.name }], member.endpoint);
   }

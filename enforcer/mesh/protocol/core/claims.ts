@@ -290,7 +290,10 @@ export function createClaims(context: Context, mail: Mail): Claims {
     merge,
     accuse(name, incarnation, nowMs) {
       const member = table.get(name);
-      if (member !== undefined) believeSuspect(member, { kind: 'suspect', incarnation, node: name, from: options.name }, nowMs);
+      if (member === undefined) return;
+      // Before it is believed: who signs it must have done so when the word of death goes out.
+      if (incarnation === member.incarnation && !isGone(member)) context.tell({ kind: 'accused', member: viewOf(member) });
+      believeSuspect(member, { kind: 'suspect', incarnation, node: name, from: options.name }, nowMs);
     },
     announce(nowMs) {
       spread(ownAlive(Math.min(options.incarnation, MAX_INCARNATION)));

@@ -5,7 +5,7 @@ import type { Awareness } from './awareness.ts';
 import type { BroadcastQueue } from './broadcast-queue.ts';
 import type { Endpoint } from './endpoint.ts';
 import type { MemberDeps } from './hooks.ts';
-import type { MemberTable } from './member-table.ts';
+import type { Member, MemberTable } from './member-table.ts';
 import type { MemberOptions } from './options.ts';
 import type { MemberEvent, Output, Refusal } from './outputs.ts';
 
@@ -26,6 +26,8 @@ export interface Context {
   emit(output: Output): void;
   tell(event: MemberEvent): void;
   refuse(why: Refusal, about: { readonly node?: string; readonly from?: Endpoint }): void;
+  /** An ack of this member came from there. */
+  answered(member: Member, from: Endpoint): void;
 }
 
 /** Who waits for an ack, by sequence number; the first ack ends the waiting, nacks do not. */

@@ -26,7 +26,7 @@ export function createExchange(context: Context, claims: Claims, streams: Stream
   const hooks = deps.hooks ?? {};
 
   function ownState(join: boolean): PushPull {
-    return { kind: 'push-pull', join, members: table.list.map(pushedOf), userState: hooks.localState?.(join) ?? new Uint8Array() };
+    return { kind: 'push-pull', join, members: table.list.map(pushedOf), userState: hooks.localState?.(join, null) ?? new Uint8Array() };
   }
 
   /** Memberlist's protocol 1 has no ports, and port 0 means ours. */
@@ -47,6 +47,7 @@ export function createExchange(context: Context, claims: Claims, streams: Stream
       context.refuse('vetoed', { from });
       return { why: 'refused-merge', text: 'vetoed' };
     }
+    if (pushed.userState.length > 0) hooks.merging?.({ join, userState: pushed.userState, from: endpointOf(from) });
     claims.merge(members, nowMs);
     if (pushed.userState.length > 0) context.tell({ kind: 'merge', join, userState: pushed.userState, from: endpointOf(from), members });
     return null;
@@ -96,9 +97,11 @@ export function createExchange(context: Context, claims: Claims, streams: Stream
       }
     },
     serve(push, from, nowMs) {
-      const answer = ownState(push.join);
+      // As memberlist answers, whom it hears of by this push is not in it; what we say beside can count on who it is that asks.
+      const members = table.list.map(pushedOf);
       merge(push, push.join, from, nowMs);
-      return answer;
+      const asked = { userState: push.userState, from: endpointOf(from) };
+      return { kind: 'push-pull', join: push.join, members, userState: hooks.localState?.(push.join, asked) ?? new Uint8Array() };
     },
   };
 }

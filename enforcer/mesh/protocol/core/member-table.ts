@@ -26,9 +26,11 @@ export interface Member {
 
 export const isGone = (member: Member): boolean => member.state === 'dead' || member.state === 'left';
 
-/** An answer to a ping of ours came from where the member is said to live. */
-export function acquaint(member: Member, from: Endpoint): void {
-  if (samePlace(from, member.endpoint)) member.acquainted = true;
+/** An answer to a ping of ours came: whether from where the member is said to live. */
+export function acquaint(member: Member, from: Endpoint): boolean {
+  if (!samePlace(from, member.endpoint)) return false;
+  member.acquainted = true;
+  return true;
 }
 
 export interface MemberTable {

@@ -78,6 +78,9 @@ export function createMember(options: MemberOptions, deps: MemberDeps): Core {
       emit({ kind: 'event', event });
     },
     refuse: (why, { node, from }) => emit({ kind: 'refused', why, node: node ?? null, from: from ?? null }),
+    answered(member, from) {
+      if (acquaint(member, from)) emit({ kind: 'event', event: { kind: 'answered', node: member.name, at: from } });
+    },
   };
   const mail = createMail(context);
   const claims = createClaims(context, mail);
@@ -223,7 +226,7 @@ export function createMember(options: MemberOptions, deps: MemberDeps): Core {
     context.acks.wait(number, {
       ack: (payload, from, atMs) => {
         alarms.cancel(`ping ${number}`);
-        acquaint(member, from);
+        context.answered(member, from);
         context.tell({ kind: 'ping', id, node, rttMs: atMs - nowMs, payload });
       },
     });

@@ -40,6 +40,10 @@ export interface MemberView extends Endpoint {
 export type MemberEvent =
   | { readonly kind: 'join' | 'update' | 'alive'; readonly member: MemberView }
   | { readonly kind: 'suspect'; readonly member: MemberView; readonly by: string }
+  /** Our own failure detector found it failing, at the incarnation of `member`: again or for the first time. */
+  | { readonly kind: 'accused'; readonly member: MemberView }
+  /** It answered a ping of ours from where it is said to live. */
+  | { readonly kind: 'answered'; readonly node: string; readonly at: Endpoint }
   /** `member.state` says whether it left or died. */
   | { readonly kind: 'leave'; readonly member: MemberView }
   | { readonly kind: 'conflict'; readonly member: MemberView; readonly other: Endpoint }

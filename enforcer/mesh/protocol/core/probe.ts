@@ -8,7 +8,7 @@ import type { Claims } from './claims.ts';
 import type { Context } from './context.ts';
 import { type Endpoint, samePlace } from './endpoint.ts';
 import type { Mail } from './mail.ts';
-import { acquaint, isGone, type Member, viewOf } from './member-table.ts';
+import { isGone, type Member, viewOf } from './member-table.ts';
 import { pickSome } from './random.ts';
 import type { Streams } from './streams.ts';
 import { highestProtocol, UNDERSTANDS } from './versions.ts';
@@ -103,7 +103,7 @@ export function createProber(
 
   function answered(running: Probe, ack: { readonly payload: Uint8Array | null; readonly from: Endpoint; readonly rttMs: number }, nowMs: number): void {
     if (!running.failedHere) awareness.add(-1);
-    acquaint(running.member, ack.from);
+    context.answered(running.member, ack.from);
     if (running.phase === 'direct') context.tell({ kind: 'ping', id: null, node: running.member.name, rttMs: ack.rttMs, payload: ack.payload });
     end(running, nowMs);
   }

@@ -20,7 +20,7 @@ export function createUserMessages(context: Context, mail: Mail, streams: Stream
 
   /** To everybody alive who ever answered us; in a large mesh to some, and gossip does the rest. */
   function push(message: Message): void {
-    const reachable = table.list.filter(member => member.name !== options.name && member.state === 'alive' && member.acquainted);
+    const reachable = table.list.filter(member => member.name !== options.name && member.state === 'alive' && member.acquainted && mail.hearsUsers(member));
     const targets = reachable.length <= options.eagerPeers ? reachable : pickSome(reachable, Math.ceil(Math.sqrt(reachable.length)), deps.random, () => true);
     for (const target of targets) mail.plainly([message], target);
   }

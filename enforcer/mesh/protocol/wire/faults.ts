@@ -23,6 +23,7 @@ export const WIRE_FAULTS = {
   // The two packets that end a Go process of memberlist v0.7.0 (security.go, pkcs7decode; net.go, readStream): here they are faults like any other.
   'bad-padding': 'its padding is not what encryption version 0 pads with',
   'empty-plaintext': 'nothing was encrypted in it',
+  replayed: 'it came before, byte for byte',
   checksum: 'its checksum is wrong',
   'bad-compression': 'not compressed as it says',
   'empty-expansion': 'it expands to nothing',

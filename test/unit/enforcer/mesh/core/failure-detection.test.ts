@@ -54,7 +54,10 @@ describe('a probe', () => {
     expect(member.core.stats().health).toBe(1);
     member.pass(120);
     const outputs = member.packet('n1', { kind: 'ack', sequence: ping.sequence, payload: Uint8Array.of(7) });
-    expect(events(outputs)).toEqual([{ kind: 'ping', id: null, node: 'n1', rttMs: 120, payload: Uint8Array.of(7) }]);
+    expect(events(outputs)).toEqual([
+      { kind: 'answered', node: 'n1', at: endpointOf('n1') },
+      { kind: 'ping', id: null, node: 'n1', rttMs: 120, payload: Uint8Array.of(7) },
+    ]);
     expect(member.core.stats().health).toBe(0);
     expect(member.view('n1')?.acquainted).toBe(true);
   });

@@ -283,6 +283,7 @@ describe('what users send', () => {
     member.pass(33);
     const sequence = first?.kind === 'ping' ? first.sequence : -1;
     expect(events(member.packet('n1', { kind: 'ack', sequence, payload: bytes('p') }))).toEqual([
+      { kind: 'answered', node: 'n1', at: endpointOf('n1') },
       { kind: 'ping', id: 1, node: 'n1', rttMs: 33, payload: bytes('p') },
     ]);
     member.input({ kind: 'ping', id: 2, node: 'n1' });
