@@ -26,6 +26,8 @@ export const ANTI_ENTROPY_LIMITS: AntiEntropyLimits = { digestBytes: 192 * 1_024
 export interface AntiEntropy {
   /** For a push/pull. Who joins is told all trust and as much intel as fits one answer: it can verify nothing before. */
   state(join: boolean, now: UnixMs): Uint8Array;
+  /** To somebody of whom nothing is known yet: what it takes to judge us and what we lack, and no words of anybody. */
+  introduction(): Uint8Array;
   /** For the answer on a push/pull: as `state`, and what the asker lacks, by its own word. */
   reply(theirs: ExchangeParts, now: UnixMs): Uint8Array;
   /** What the other side lacks, by its own word; null: nothing. */
@@ -148,6 +150,7 @@ export function createAntiEntropy(
   }
 
   return {
+    introduction: () => encodeExchange({ digest: digest(), holdings: holdings(), envelopes: [], ...trustFor(NOTHING_HELD) }),
     reply: (theirs, now) => encodeExchange({ digest: digest(), holdings: holdings(), ...lackedBy(theirs, now) }),
     state(join, now) {
       const base = { digest: digest(), holdings: holdings(), certificates: [], revocations: [], envelopes: [] };

@@ -1,5 +1,5 @@
 /** What waits to be said: withdrawals first, then evidence of the stronger tier, then what waited longest. One entry for each target. */
-import type { Prefix } from '@honeymesh/intel/address';
+import { contains, isHostPrefix, type Prefix } from '@honeymesh/intel/address';
 import { type Advice, adviceBytes, type Intel, type Withdrawal, withdrawalBytes } from '@honeymesh/intel/advisories';
 import { strongerTier } from '@honeymesh/intel/evidence';
 import { mergeReasons } from '@honeymesh/intel/reasons';
@@ -9,7 +9,7 @@ export interface OutTray {
   readonly waiting: number;
   advise(advice: Advice): void;
   withdraw(withdrawal: Withdrawal): void;
-  /** What waits about this target is not said. */
+  /** What waits about this target, or one in it, is not said. */
   forget(target: Prefix): void;
   /** As much as fits `room` bytes, out of the tray. */
   take(room: number): Intel;
@@ -106,8 +106,10 @@ export function createOutTray({ mostWaiting }: { readonly mostWaiting: number })
       withdrawals.set(name, { epoch, seq, asError, targets: all });
     },
     forget(target) {
-      advised.E1.delete(target);
-      advised.E2.delete(target);
+      for (const waits of [advised.E1, advised.E2]) {
+        waits.delete(target);
+        if (!isHostPrefix(target)) for (const inner of waits.keys()) if (contains(target, inner)) waits.delete(inner);
+      }
     },
     take(room) {
       const share = waiting() > 0 ? Math.floor((room - COUNTS_BYTES) * WITHDRAWALS_SHARE) : room - COUNTS_BYTES;

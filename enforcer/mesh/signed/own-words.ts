@@ -1,5 +1,5 @@
 /** Which of our envelopes advised what, as long as it holds: whoever lifts a ban must name them all to take it back. */
-import type { Prefix } from '@honeymesh/intel/address';
+import { contains, isHostPrefix, type Prefix } from '@honeymesh/intel/address';
 import type { Advice, Withdrawal } from '@honeymesh/intel/advisories';
 import { LONGEST_LIFE_MS } from '@honeymesh/intel/envelope';
 import { SECOND_MS, type UnixMs } from '@honeymesh/intel/time';
@@ -13,6 +13,8 @@ export interface OwnWords {
   add(advice: Advice, item: OwnItem & { readonly issuedAt: UnixMs }): void;
   remove(withdrawal: Withdrawal): void;
   of(target: Prefix): readonly OwnItem[];
+  /** Targets that lie in this one, itself included. */
+  within(target: Prefix): readonly Prefix[];
   targetsOf(epoch: number, seq: number): readonly Prefix[];
   /** When the last of this envelope's advice ends; 0 where nothing holds. */
   endOf(epoch: number, seq: number): number;
@@ -56,6 +58,7 @@ export function createOwnWords(): OwnWords {
       if (item === undefined) return;
       for (const target of targets.length === 0 ? [...item.targets.keys()] : targets) drop(item, target);
     },
+    within: target => (isHostPrefix(target) ? (byTarget.has(target) ? [target] : []) : [...byTarget.keys()].filter(inner => contains(target, inner))),
     of: target => [...(byTarget.get(target) ?? [])],
     targetsOf: (epoch, seq) => [...(items.get(nameOf(epoch, seq))?.targets.keys() ?? [])],
     endOf: (epoch, seq) => items.get(nameOf(epoch, seq))?.endsAt ?? 0,

@@ -53,7 +53,7 @@ export interface Sender {
   persisted(epoch: number, now: UnixMs): readonly Sent[];
   /** Throws a RangeError on a target that is too wide: the policy asks `isAdvisable` before. */
   advise(advice: readonly Advice[], now: UnixMs): readonly Sent[];
-  /** Takes back everything that we said of these targets and that still holds, or that waits. `asError`: it was wrong, not only over. */
+  /** Takes back everything that we said of these targets, or of what lies in them, and that still holds, or that waits. `asError`: it was wrong, not only over. */
   withdraw(targets: readonly Prefix[], asError: boolean, now: UnixMs): readonly Sent[];
   /** Takes back what envelope `seq` of this or an earlier epoch said; false: nothing of it holds. */
   withdrawItem(epoch: number, seq: number, asError: boolean, now: UnixMs): readonly Sent[] | false;
@@ -157,7 +157,8 @@ export function createSender(options: SenderOptions, { signatures }: { readonly 
     withdraw(targets, asError, now) {
       for (const target of targets) {
         tray.forget(target);
-        for (const { epoch: of, seq: number } of said.of(target)) tray.withdraw({ epoch: of, seq: number, asError, targets: [target] });
+        for (const inner of said.within(target))
+          for (const { epoch: of, seq: number } of said.of(inner)) tray.withdraw({ epoch: of, seq: number, asError, targets: [inner] });
       }
       return due(now);
     },

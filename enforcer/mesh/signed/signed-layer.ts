@@ -82,6 +82,8 @@ export interface SignedLayer {
   merge(userState: Uint8Array, hop: string, now: UnixMs, answered?: boolean): readonly LayerOutput[];
   /** `asked`: the other side's state, where it dialled: what it lacks goes along. */
   localState(join: boolean, now: UnixMs, asked?: Uint8Array): Uint8Array;
+  /** As `localState`, to somebody of whom it is not known whether it is certified. */
+  introduction(): Uint8Array;
   /** Certificates and lists by another way than the mesh: what was refused comes back. */
   learn(certificates: readonly Uint8Array[], revocations: readonly Uint8Array[], hop: string, now: UnixMs): readonly LayerOutput[];
   /** Group keys by another way than the mesh, primary first: those of a generation that is not newer than ours change nothing. */
@@ -253,6 +255,7 @@ export function createSignedLayer(
       const theirs = asked !== undefined && isExchange(asked) ? decodeExchange(asked) : null;
       return theirs?.ok ? antiEntropy.reply(theirs.value, now) : antiEntropy.state(join, now);
     },
+    introduction: () => antiEntropy.introduction(),
     learn(certificates, revocations, hop, now) {
       const unread = certificates.filter(bytes => !readCertificate(bytes).ok);
       const malformed = unread.map((): LayerOutput => ({ kind: 'refused', why: 'malformed-certificate', kid: null, hop }));

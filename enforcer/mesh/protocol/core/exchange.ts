@@ -25,8 +25,8 @@ export function createExchange(context: Context, claims: Claims, streams: Stream
   const { options, deps, table, alarms } = context;
   const hooks = deps.hooks ?? {};
 
-  function ownState(join: boolean): PushPull {
-    return { kind: 'push-pull', join, members: table.list.map(pushedOf), userState: hooks.localState?.(join, null) ?? new Uint8Array() };
+  function ownState(join: boolean, to: Endpoint): PushPull {
+    return { kind: 'push-pull', join, members: table.list.map(pushedOf), userState: hooks.localState?.(join, null, endpointOf(to)) ?? new Uint8Array() };
   }
 
   /** Memberlist's protocol 1 has no ports, and port 0 means ours. */
@@ -54,7 +54,7 @@ export function createExchange(context: Context, claims: Claims, streams: Stream
   }
 
   function withPeer(to: Endpoint, join: boolean, nowMs: number, done: (failure: Omit<JoinFailure, 'target'> | null) => void): void {
-    const stream = { to: endpointOf(to), request: ownState(join), replyExpected: true, deadlineMs: nowMs + options.tcpTimeoutMs };
+    const stream = { to: endpointOf(to), request: ownState(join, to), replyExpected: true, deadlineMs: nowMs + options.tcpTimeoutMs };
     streams.open(stream, (result, atMs) => {
       if (!result.ok) return done({ why: result.why, text: result.text });
       if (result.message?.kind === 'push-pull') {
@@ -101,7 +101,7 @@ export function createExchange(context: Context, claims: Claims, streams: Stream
       const members = table.list.map(pushedOf);
       merge(push, push.join, from, nowMs);
       const asked = { userState: push.userState, from: endpointOf(from) };
-      return { kind: 'push-pull', join: push.join, members, userState: hooks.localState?.(push.join, asked) ?? new Uint8Array() };
+      return { kind: 'push-pull', join: push.join, members, userState: hooks.localState?.(push.join, asked, asked.from) ?? new Uint8Array() };
     },
   };
 }

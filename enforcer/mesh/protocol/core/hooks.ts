@@ -34,8 +34,8 @@ export interface Hooks {
   readonly admitMerge?: (members: readonly PushedMember[], from: Endpoint) => boolean;
   /** The other side's user state of a push/pull, before its members are weighed: what it proves counts for them already. */
   readonly merging?: (push: { readonly join: boolean; readonly userState: Uint8Array; readonly from: Endpoint }) => void;
-  /** User state for a push/pull. `asked`: what the other side said, where we answer; its members are weighed by then. */
-  readonly localState?: (join: boolean, asked: { readonly userState: Uint8Array; readonly from: Endpoint } | null) => Uint8Array;
+  /** User state for a push/pull with `peer`. `asked`: what the other side said, where we answer; its members are weighed by then. */
+  readonly localState?: (join: boolean, asked: { readonly userState: Uint8Array; readonly from: Endpoint } | null, peer: Endpoint) => Uint8Array;
   /** False: no user messages for this one, neither pushed nor gossiped. */
   readonly hearsUsers?: (member: MemberView) => boolean;
   /** Payload of acks to pings over UDP. */

@@ -98,6 +98,16 @@ describe('a sender', () => {
     expect(one.withdraw([target], false, at(3_000))).toEqual([]);
   });
 
+  test('takes back with a prefix all that it said of what lies in it, said or waiting, and nothing beside', () => {
+    const one = started();
+    one.advise([advice('198.51.100.7/32'), advice('198.51.101.1/32'), advice('198.51.100.0/25')], NOON);
+    one.advise([advice('198.51.100.8/32'), advice('198.51.101.2/32')], at(10));
+    one.withdraw([prefix('198.51.100.0/24')], true, at(20));
+    const [last] = envelopes(one.due(at(500)));
+    expect(intelOf(last).advice.map(({ target }) => target)).toEqual(['198.51.101.2/32']);
+    expect(intelOf(last).withdrawals).toEqual([{ epoch: 5, seq: 1, asError: true, targets: ['198.51.100.7/32', '198.51.100.0/25'] }]);
+  });
+
   test('takes back a whole envelope by its number while it holds', () => {
     const one = started();
     one.advise(many(2), NOON);
