@@ -1,0 +1,233 @@
+/**
+ * The registrar's desk: a host with a good invitation gets a certificate and the group's keys, a certified one has its certificate renewed or fetches keys that
+ * it slept through. Nothing else is given out. It is asked by the HTTPS routes; who may ask how often is settled before.
+ */
+import { CLOCK_SKEW_MS, type Signatures } from '@honeymesh/intel/envelope';
+import { encodeRekey } from '@honeymesh/intel/envelope-bodies';
+import { hexOf, sameBytes } from '@honeymesh/intel/envelope-bytes';
+import { type Parsed, parsed, unparsed } from '@honeymesh/intel/parsed';
+import { SECOND_MS, type UnixMs, unixMs } from '@honeymesh/intel/time';
+import type { MeshKeys, MeshTrust } from '../port.ts';
+import { issueNodeCertificate, NODE_LIFE_MS, type NodeCertificate, type RegistrarCertificate, readCertificate } from '../signed/certificates.ts';
+import { KEY_BYTES, kidOf } from '../signed/keys.ts';
+import { readRevocations } from '../signed/revocations.ts';
+import { createRoster, ROSTER_LIMITS, type Roster } from '../signed/roster.ts';
+import { sealGroupKey } from '../signed/sealed-keys.ts';
+import type { RegistrarKeeping, RegistrarSelf } from './keeping.ts';
+import {
+  type Audience,
+  isJoinProven,
+  isMemberProven,
+  type JoinAnswer,
+  type JoinRequest,
+  type KeysAnswer,
+  type MemberRequest,
+  type Refusal,
+  type RenewAnswer,
+} from './messages.ts';
+
+/** The member on this host, as far as the desk needs it. */
+export interface DeskMesh {
+  trust(): Promise<MeshTrust | null>;
+  /** Those to be used from now on, primary first; null: there are none yet. */
+  keys(): Promise<MeshKeys | null>;
+  /** Certified hosts that hold now. */
+  certified(): Promise<readonly NodeCertificate[]>;
+  /** A certificate was issued: peers are told before its host comes. */
+  issued(certificate: NodeCertificate): void;
+  label(): string;
+  /** Members to meet, this host first. */
+  meetingPlaces(): readonly string[];
+}
+
+export interface DeskDeps {
+  readonly keeping: RegistrarKeeping;
+  readonly mesh: DeskMesh;
+  readonly signatures: Signatures;
+  readonly pin: () => Uint8Array;
+  readonly now: () => UnixMs;
+  readonly random: (bytes: number) => Uint8Array;
+}
+
+export interface Served<Answer> {
+  readonly answer: Answer;
+  /** For the log. */
+  readonly text: string;
+}
+
+export interface RegistrarDesk {
+  join(request: JoinRequest): Promise<Parsed<Served<JoinAnswer>, Refusal>>;
+  renew(request: MemberRequest): Promise<Parsed<Served<RenewAnswer>, Refusal>>;
+  keys(request: MemberRequest): Promise<Parsed<Served<KeysAnswer>, Refusal>>;
+  /** A certificate of this registrar for a host whose right to it is established: the first one, and this host's own renewals. */
+  certify(host: Pick<NodeCertificate, 'nodeName' | 'site' | 'edPublic' | 'xPublic' | 'clusterId'>, self: Registrar): Promise<NodeCertificate>;
+}
+
+/** A registrar that may certify. */
+export type Registrar = RegistrarSelf & { readonly certificate: RegistrarCertificate };
+
+/** Requests of the last minute: an older one is refused for its time. */
+const MOST_NONCES = 4_096;
+
+export function createRegistrarDesk({ keeping, mesh, signatures, pin, now, random }: DeskDeps): RegistrarDesk {
+  const nonces = new Map<string, UnixMs>();
+
+  async function ready(): Promise<
+    Parsed<{ readonly self: Registrar; readonly trust: MeshTrust; readonly roster: Roster; readonly audience: Audience }, Refusal>
+  > {
+    const self = keeping.self();
+    const trust = await mesh.trust();
+    if (self === null || self.certificate === null || trust === null) return unparsed('not-ready');
+    const { certificate } = self;
+    if (certificate.notAfter <= now()) return unparsed('registrar-expired');
+    const roster = rosterOf(trust, signatures, now());
+    return parsed({ self: { ...self, certificate }, trust, roster, audience: { clusterId: trust.clusterId, pin: pin() } });
+  }
+
+  const isNow = (time: UnixMs): boolean => Math.abs(time - now()) <= CLOCK_SKEW_MS;
+
+  /** A host that is asked for twice: another key that holds has the name. */
+  async function nameTaken({ nodeName, edPublic }: JoinRequest, roster: Roster): Promise<boolean> {
+    const holders = [...keeping.hosts(now()), ...(await mesh.certified())].filter(host => host.nodeName === nodeName && host.kid !== kidOf(edPublic));
+    return holders.some(holder => roster.learn(holder, now()).ok);
+  }
+
+  async function certify(host: Parameters<RegistrarDesk['certify']>[0], self: Registrar): Promise<NodeCertificate> {
+    const { nodeName, site, edPublic, xPublic, clusterId } = host;
+    const notBefore = unixMs(Math.floor(now() / SECOND_MS) * SECOND_MS);
+    const request = { clusterId, nodeName, site, edPublic, xPublic, notBefore, notAfter: unixMs(notBefore + NODE_LIFE_MS) };
+    const certificate = issueNodeCertificate(request, { kid: self.certificate.kid, secret: self.edSecret }, signatures);
+    await keeping.keepHost(certificate, now());
+    return certificate;
+  }
+
+  /** Each key sealed for itself, with an ephemeral key of its own: what was overheard is of no use, whatever becomes of the HTTPS key. */
+  function sealedTo(
+    certificate: NodeCertificate,
+    { keys, generation }: MeshKeys,
+    self: Registrar,
+    clusterId: Uint8Array,
+  ): Parsed<readonly Uint8Array[], 'bad-proof'> {
+    const sealed: Uint8Array[] = [];
+    for (const key of keys) {
+      const sealing = { clusterId, issuer: self.certificate.kid, ephemeralSecret: random(KEY_BYTES) };
+      const body = sealGroupKey({ generation, key, useAt: now(), dropOldAt: now() }, [certificate], sealing);
+      if (body.sealed.length === 0) return unparsed('bad-proof'); // an X25519 key that is none
+      sealed.push(encodeRekey(body));
+    }
+    return parsed(sealed);
+  }
+
+  async function trusted(trust: MeshTrust, self: Registrar): Promise<{ time: UnixMs; registrars: Uint8Array[]; revocations: Uint8Array[] }> {
+    const own = trust.registrars.some(bytes => sameBytes(bytes, self.certificate.bytes)) ? [] : [self.certificate.bytes];
+    return { time: now(), registrars: [...own, ...trust.registrars], revocations: [...trust.revocations] };
+  }
+
+  /** Whose certificate it is and that it was this host that asks, just now. */
+  function member(route: 'renew' | 'keys', request: MemberRequest, roster: Roster, audience: Audience): Parsed<NodeCertificate, Refusal> {
+    const read = readCertificate(request.certificate);
+    if (!read.ok || read.value.kind !== 'node') return unparsed('malformed');
+    const host = read.value;
+    if (!isMemberProven(route, request, host.edPublic, audience, signatures)) return unparsed('bad-proof');
+    if (!isNow(request.time)) return unparsed('clock-skew');
+    const learnt = roster.learn(host, now());
+    if (!learnt.ok) return unparsed(learnt.why === 'revoked' ? 'revoked' : learnt.why === 'expired' ? 'certificate-expired' : 'unknown-host');
+    return isFresh(`${host.kid} ${hexOf(request.nonce)}`) ? parsed(host) : unparsed('replayed');
+  }
+
+  function isFresh(nonce: string): boolean {
+    for (const [one, at] of nonces) if (at + 2 * CLOCK_SKEW_MS < now() || nonces.size >= MOST_NONCES) nonces.delete(one);
+    if (nonces.has(nonce)) return false;
+    nonces.set(nonce, now());
+    return true;
+  }
+
+  return {
+    certify,
+    async join(request) {
+      const set = await ready();
+      if (!set.ok) return set;
+      const { self, trust, roster, audience } = set.value;
+      // The secret first: who has none is told nothing else.
+      const invite = keeping.invites.look(request.secret, now());
+      const again = invite === 'used-token' ? keeping.invites.reuse(request.secret, kidOf(request.edPublic), now()) : null;
+      if (typeof invite === 'string' && again === null) return unparsed(invite);
+      const good = again ?? (invite as Exclude<typeof invite, string>);
+      if (!isJoinProven(request, audience, signatures)) return unparsed('bad-proof');
+      if (!isNow(request.time)) return unparsed('clock-skew');
+      if (!self.certificate.sites.includes(good.site)) return unparsed('site-not-allowed');
+      if (await nameTaken(request, roster)) return unparsed('name-taken');
+      const keys = await mesh.keys();
+      if (keys === null) return unparsed('not-ready');
+      if (isRevoked(request, trust)) return unparsed('revoked');
+      // Gone before anything is given for it: a crash costs an invitation, never a second host.
+      if (again === null) {
+        keeping.invites.use(good.id, kidOf(request.edPublic));
+        await keeping.keepInvites();
+      }
+      const certificate = await certify({ ...request, clusterId: trust.clusterId, site: good.site }, self);
+      const sealed = sealedTo(certificate, keys, self, trust.clusterId);
+      if (!sealed.ok) return sealed;
+      mesh.issued(certificate);
+      const answer: JoinAnswer = {
+        ...(await trusted(trust, self)),
+        clusterId: trust.clusterId,
+        rootPublic: trust.rootPublic,
+        certificate: certificate.bytes,
+        site: good.site,
+        label: mesh.label(),
+        join: [...mesh.meetingPlaces()],
+        generation: keys.generation,
+        sealed: [...sealed.value],
+      };
+      return parsed({ answer, text: `${request.nodeName} (key ${certificate.kid}) joined the mesh for site ${good.site} with invitation ${good.id}` });
+    },
+    async renew(request) {
+      const set = await ready();
+      if (!set.ok) return set;
+      const { self, trust, roster, audience } = set.value;
+      const host = member('renew', request, roster, audience);
+      if (!host.ok) return host;
+      if (!self.certificate.sites.includes(host.value.site)) return unparsed('site-not-allowed');
+      const certificate = await certify(host.value, self);
+      mesh.issued(certificate);
+      return parsed({ answer: { ...(await trusted(trust, self)), certificate: certificate.bytes }, text: `${host.value.nodeName} renewed its certificate` });
+    },
+    async keys(request) {
+      const set = await ready();
+      if (!set.ok) return set;
+      const { self, trust, roster, audience } = set.value;
+      const host = member('keys', request, roster, audience);
+      if (!host.ok) return host;
+      const keys = await mesh.keys();
+      if (keys === null) return unparsed('not-ready');
+      const sealed = sealedTo(host.value, keys, self, trust.clusterId);
+      if (!sealed.ok) return sealed;
+      const answer: KeysAnswer = { ...(await trusted(trust, self)), generation: keys.generation, sealed: [...sealed.value] };
+      return parsed({ answer, text: `${host.value.nodeName} fetched the group's keys` });
+    },
+  };
+}
+
+/** A key that was taken back does not come in again with a new invitation: its host makes new ones. */
+function isRevoked({ edPublic }: JoinRequest, trust: MeshTrust): boolean {
+  const kid = kidOf(edPublic);
+  return trust.revocations.some(bytes => {
+    const list = readRevocations(bytes);
+    return list.ok && list.value.entries.some(entry => entry.kid === kid);
+  });
+}
+
+/** As this host believes now. */
+export function rosterOf(trust: MeshTrust, signatures: Signatures, now: UnixMs): Roster {
+  const roster = createRoster({ clusterId: trust.clusterId, rootPublic: trust.rootPublic, ...ROSTER_LIMITS }, { signatures });
+  for (const bytes of trust.registrars) {
+    const read = readCertificate(bytes);
+    if (read.ok && read.value.kind === 'registrar') roster.learn(read.value, now);
+  }
+  for (const bytes of trust.revocations) {
+    const read = readRevocations(bytes);
+    if (read.ok) roster.learnRevocations(read.value, now);
+  }
+  return roster;
+}
