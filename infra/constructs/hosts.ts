@@ -1,0 +1,59 @@
+/** What makes hosts members: the policy of their certificates, and the template by which a host with a claim certificate gets its own. */
+import { Aws, Stack } from 'aws-cdk-lib';
+import { Policy, PolicyStatement, Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
+import { CfnPolicy, CfnProvisioningTemplate } from 'aws-cdk-lib/aws-iot';
+import type { Function as LambdaFunction } from 'aws-cdk-lib/aws-lambda';
+import { Construct } from 'constructs';
+import { claimPolicy, hostPolicy } from '../host-policy.ts';
+import { templateBody } from '../provisioning-template.ts';
+import type { HubSettings } from '../settings.ts';
+import { acknowledgeOpen } from './acknowledge.ts';
+import { permit } from './sources.ts';
+
+export interface Hosts {
+  readonly policy: CfnPolicy;
+  readonly claimPolicy: CfnPolicy;
+  readonly template: CfnProvisioningTemplate;
+}
+
+export function createHosts(scope: Construct, settings: HubSettings, hook: LambdaFunction): Hosts {
+  const hosts = new Construct(scope, 'Hosts');
+  const arn = (resource: string): string => `arn:${Aws.PARTITION}:iot:${Aws.REGION}:${Aws.ACCOUNT_ID}:${resource}`;
+  const policy = new CfnPolicy(hosts, 'Policy', { policyName: `${settings.name}-host`, policyDocument: hostPolicy(arn) });
+  const templateName = settings.name;
+  const claim = new CfnPolicy(hosts, 'ClaimPolicy', { policyName: `${settings.name}-claim`, policyDocument: claimPolicy(arn, templateName) });
+  const { role, rights } = provisioningRole(hosts, policy);
+  const permission = permit(hosts, 'HookPermission', hook, 'iot.amazonaws.com', arn(`provisioningtemplate/${templateName}`));
+  const template = new CfnProvisioningTemplate(hosts, 'Template', {
+    templateName,
+    description: `Makes hosts members of ${settings.name}`,
+    enabled: true,
+    provisioningRoleArn: role.roleArn,
+    templateBody: JSON.stringify(templateBody(`${settings.name}-host`)),
+    preProvisioningHook: { targetArn: hook.functionArn, payloadVersion: '2020-04-01' },
+  });
+  // IoT tries the hook when the template is made.
+  template.node.addDependency(permission, rights);
+  return { policy, claimPolicy: claim, template };
+}
+
+/** What AWS's own AWSIoTThingsRegistration allows, without things groups, billing groups and whatever else our template does not touch. */
+function provisioningRole(scope: Construct, policy: CfnPolicy): { readonly role: Role; readonly rights: Policy } {
+  const role = new Role(scope, 'Provisioner', {
+    assumedBy: new ServicePrincipal('iot.amazonaws.com', { conditions: { StringEquals: { 'aws:SourceAccount': Aws.ACCOUNT_ID } } }),
+  });
+  const iot = (resource: string, resourceName: string): string => Stack.of(scope).formatArn({ service: 'iot', resource, resourceName });
+  const rights = new Policy(scope, 'ProvisionerRights', {
+    roles: [role],
+    statements: [
+      new PolicyStatement({ actions: ['iot:CreateThing', 'iot:DescribeThing', 'iot:UpdateThing', 'iot:AttachThingPrincipal'], resources: [iot('thing', '*')] }),
+      new PolicyStatement({
+        actions: ['iot:AttachThingPrincipal', 'iot:DescribeCertificate', 'iot:UpdateCertificate', 'iot:AttachPolicy'],
+        resources: [iot('cert', '*')],
+      }),
+      new PolicyStatement({ actions: ['iot:GetPolicy', 'iot:AttachPolicy'], resources: [policy.attrArn] }),
+    ],
+  });
+  for (const resource of ['thing', 'cert']) acknowledgeOpen(rights, iot(resource, '*'), 'Things and certificates of hosts come to be by this very role.');
+  return { role, rights };
+}
