@@ -6,8 +6,10 @@ import type { AllowEntry } from '@honeymesh/intel/bans';
 import type { Degraded, NewEvent } from '@honeymesh/intel/events';
 import { rfc3339, SECOND_MS, type UnixMs, unixMs } from '@honeymesh/intel/time';
 import { kernelConfigOf, ledgerPolicyOf } from './config/policies.ts';
+import { withoutSecrets } from './config/units.ts';
 import type { Operations } from './control/operations.ts';
 import { createControlServer } from './control/server.ts';
+import { createMeshPart } from './daemon-mesh.ts';
 import { createTrapPart, type TrapPart } from './daemon-traps.ts';
 import { createBystanders } from './health/bystanders.ts';
 import { createClockWatch } from './health/clock.ts';
@@ -19,10 +21,15 @@ import { machineAllows, readListening, readMachine } from './health/machine.ts';
 import { createMachineWatch } from './health/machine-watch.ts';
 import { reportStatus } from './health/status.ts';
 import { openPinnedKernel } from './kernel/pinned.ts';
+import type { ServedPorts } from './kernel/port.ts';
 import type { LauncherChannel } from './launch/channel.ts';
 import type { LauncherMessage } from './launch/messages.ts';
 import { PARTS } from './launch/parts.ts';
+import { mergePorts } from './launch/published-ports.ts';
 import { createLedger } from './ledger/ledger.ts';
+import type { MeshPart } from './mesh/port.ts';
+import { createMeshState } from './mesh/state/state.ts';
+import { createSurroundings } from './mesh/thread/surroundings.ts';
 import { createBanList } from './pipeline/ban-list.ts';
 import { createEnforcement } from './pipeline/enforce.ts';
 import { createEventReads } from './pipeline/event-reads.ts';
@@ -87,15 +94,25 @@ export async function startDaemon(channel: LauncherChannel, onStopOrder: () => v
 
   // What is judged, and what follows from it.
   let traps: TrapPart | undefined;
+  let mesh: MeshPart | undefined;
+  const surroundings = createSurroundings({ now });
   const bystanders = createBystanders({ kernel, onLink: () => machine.onLink, own: () => machine.own, now });
-  const ledger = createLedger(ledgerPolicyOf(config, kernel.banCapacity()), bystanders, await store.loadLedger());
+  const ledger = createLedger(ledgerPolicyOf(config, kernel.banCapacity()), bystanders, await store.loadLedger(), surroundings);
   const enforcement = createEnforcement(kernel, { allowed: ledger.allowed(), bans: [...ledger.bans(), ...orphanRules(kernel, ledger, now())] });
   const degraded = createDegradedBoard((complaint, raised) => {
     if (raised) log.warn(complaint.why, { part: complaint.part, fix: complaint.fix });
     else log.info('recovered', { part: complaint.part, why: complaint.why });
     void pipeline.record([degradedEvent(complaint, raised, now())]);
   });
-  const pipeline = createPipeline({ ledger, enforcement, store, degraded, now, onEnforced: target => traps?.closeSource(target) });
+  const pipeline = createPipeline({
+    ledger,
+    enforcement,
+    store,
+    degraded,
+    now,
+    onEnforced: target => traps?.closeSource(target),
+    onDecided: decisions => mesh?.decided(decisions),
+  });
   const pause = createPause({ kernel, pipeline, now });
   const enforcing = (): boolean => config.mode !== 'observe' && pause.until() === null;
   const feed = createKernelFeed({ kernel, pipeline, degraded, now });
@@ -106,6 +123,30 @@ export async function startDaemon(channel: LauncherChannel, onStopOrder: () => v
   lookAtStore(store, paths.state, degraded); // whoever asks first is told, not only who asks a second later
   lookAtRooms(ledger, degraded);
 
+  // Peers first: their ports are known before the traps take theirs.
+  let served = options.served;
+  let meshPorts: ServedPorts = { tcp: [], udp: [] };
+  const serve = (): void => kernel.setServedPorts(mergePorts([served, meshPorts]), readListening(options.listeners).served);
+  const meshDirectory = `${paths.state}/mesh`;
+  mesh = createMeshPart(
+    { config: config.mesh, directory: meshDirectory, never: config.share.never },
+    {
+      surroundings,
+      pipeline,
+      ledger,
+      store,
+      degraded,
+      log,
+      loadKept: () => createMeshState(meshDirectory).load(),
+      isRegistrar: () => false,
+      onPorts(ports) {
+        meshPorts = ports;
+        serve();
+      },
+      now,
+    },
+  );
+  const meshUp = mesh.start();
   traps = createTrapPart({ config, paths, listeners: options.listeners }, { kernel, pipeline, ledger, degraded, log, now });
   const trapsUp = traps.start();
   kernel.readEvents(events => feed.take(events), over.signal);
@@ -129,24 +170,26 @@ export async function startDaemon(channel: LauncherChannel, onStopOrder: () => v
           degraded,
           interfaces: () => interfaces,
           traps: traps.status,
+          mesh: mesh.report,
           pausedUntil: pause.until,
         }),
       ),
     listBans: async ({ target, tier }) =>
       banList.rows(target === undefined ? undefined : readTarget(target)).filter(row => tier === undefined || row.tier === tier),
+    listPeers: () => Promise.resolve(mesh.peers()),
     explain: ({ address }) =>
       explain(readAddress(address), { ledger, kernel, store, banList, enforcing, firstDropOf: feed.firstDropOf, neverShared: config.share.never, now }),
     pause: async ({ duration }) => {
       const until = await pause.set(duration);
       return { pausedUntil: until === null ? null : rfc3339(until) };
     },
-    showConfig: () => Promise.resolve({ ...config }),
+    showConfig: () => Promise.resolve({ ...withoutSecrets(config) }),
     stop: () => {
       setImmediate(onStopOrder); // the answer goes out first
       return Promise.resolve({ stopping: true });
     },
   };
-  await trapsUp; // who is told that the enforcer is ready may touch a trap at once
+  await Promise.all([trapsUp, meshUp]); // who is told that the enforcer is ready may touch a trap at once
   const control = createControlServer(
     { socketPath: paths.socket },
     { operations, onBug: error => log.error('an operation failed', { error: error instanceof Error ? (error.stack ?? error.message) : String(error) }) },
@@ -168,6 +211,7 @@ export async function startDaemon(channel: LauncherChannel, onStopOrder: () => v
     pipeline.tick();
     feed.tick();
     traps?.tick();
+    mesh?.tick();
     lookAtStore(store, paths.state, degraded);
     lookAtRooms(ledger, degraded);
     if (ticks++ % MACHINE_EVERY_TICKS !== 0) return;
@@ -206,7 +250,8 @@ export async function startDaemon(channel: LauncherChannel, onStopOrder: () => v
         machine.look();
         break;
       case 'served':
-        kernel.setServedPorts(message.always, readListening(options.listeners).served);
+        served = message.always;
+        serve();
         break;
       case 'stop':
         onStopOrder();
@@ -218,7 +263,7 @@ export async function startDaemon(channel: LauncherChannel, onStopOrder: () => v
     async stop(why) {
       clearInterval(ticking);
       await control.stop();
-      await traps?.stop();
+      await Promise.all([traps?.stop(), mesh?.stop()]);
       over.abort();
       await pipeline.record([lifecycle(`the enforcer stopped (${why}); the kernel goes on enforcing`)]);
       await pipeline.settled();

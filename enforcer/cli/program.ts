@@ -8,6 +8,7 @@ import { addDoctor } from './commands/doctor.ts';
 import { addEvents } from './commands/events.ts';
 import { addExplain } from './commands/explain.ts';
 import { addPause } from './commands/pause.ts';
+import { addPeers } from './commands/peers.ts';
 import { addRun } from './commands/run.ts';
 import { addStatus } from './commands/status.ts';
 import { addStop } from './commands/stop.ts';
@@ -31,7 +32,7 @@ export function createProgram(context: Context): Command {
       // Printed once and in our own form, by runCli.
       outputError: () => {},
     });
-  for (const add of [addRun, addStatus, addBans, addAllow, addEvents, addExplain, addTail, addPause, addStop, addUnload, addDoctor, addConfig])
+  for (const add of [addRun, addStatus, addBans, addAllow, addEvents, addPeers, addExplain, addTail, addPause, addStop, addUnload, addDoctor, addConfig])
     add(program, context);
   return program;
 }

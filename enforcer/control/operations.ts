@@ -5,6 +5,7 @@ import type { Origin, Tier } from '@honeymesh/intel/evidence';
 import type { Finding } from '@honeymesh/intel/findings';
 import type { Reason } from '@honeymesh/intel/reasons';
 import type { TrapChoice } from '../config/trap-choice.ts';
+import type { MeshReport, PeerRow } from '../mesh/port.ts';
 import type { Receipt } from '../traps/receipts.ts';
 
 export interface BanRow {
@@ -77,6 +78,7 @@ export interface StatusReport {
   readonly interfaces: readonly { readonly name: string; readonly xdp: 'native' | 'generic' | 'off' }[];
   readonly bans: { readonly active: number; readonly shunned: number; readonly capacity: number };
   readonly traps: TrapReport;
+  readonly mesh: MeshReport;
   readonly store: { readonly events: number; readonly ok: boolean };
   readonly packets: Readonly<Record<string, number>>;
   readonly degraded: readonly Degraded[];
@@ -157,6 +159,8 @@ export interface Operations {
     readonly ascending?: boolean;
     readonly limit?: number;
   }): Promise<readonly EventRow[]>;
+  /** The members of the mesh besides this host. */
+  listPeers(): Promise<readonly PeerRow[]>;
   explain(order: { readonly address: string }): Promise<ExplainReport>;
   /** `off` ends a pause. */
   pause(order: { readonly duration: string }): Promise<{ readonly pausedUntil: string | null }>;

@@ -22,6 +22,7 @@ export const CALLS = [
   'addAllowed',
   'removeAllowed',
   'listEvents',
+  'listPeers',
   'explain',
   'pause',
   'showConfig',

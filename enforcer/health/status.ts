@@ -4,6 +4,7 @@ import type { StatusReport, TrapReport } from '../control/operations.ts';
 import type { Kernel } from '../kernel/port.ts';
 import { VERDICTS } from '../kernel/verdicts.ts';
 import type { InterfaceState } from '../launch/messages.ts';
+import type { MeshReport } from '../mesh/port.ts';
 import type { BanList } from '../pipeline/ban-list.ts';
 import type { Store } from '../store/port.ts';
 import { VERSION } from '../version.ts';
@@ -16,6 +17,7 @@ export interface StatusDeps {
   readonly capacity: number;
   readonly interfaces: () => readonly InterfaceState[];
   readonly traps: () => Omit<TrapReport, 'confined'>;
+  readonly mesh: () => MeshReport;
   readonly pausedUntil: () => UnixMs | null;
   readonly kernel: Kernel;
   readonly banList: BanList;
@@ -35,6 +37,7 @@ export function reportStatus(deps: StatusDeps): StatusReport {
     interfaces: deps.interfaces(),
     bans: { active, shunned, capacity: deps.capacity },
     traps: { ...deps.traps(), confined },
+    mesh: deps.mesh(),
     store: { events: store.events, ok: store.ok },
     packets: packetCounts(deps.kernel),
     degraded: deps.degraded.current(),

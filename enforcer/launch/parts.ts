@@ -10,6 +10,7 @@ export const PARTS = {
   daemon: here('../daemon-entry.ts'),
   trap: here('../traps/server/entry.ts'),
   storeWorker: here('../store/worker.ts'),
+  meshWorker: here('../mesh/thread/entry.ts'),
   addon: here('../build/honeymesh.node'),
   program: here('../../bpf/build/honeymesh.bpf.o'),
 } as const;

@@ -23,7 +23,7 @@ export function eventsOf(decision: Decision, now: UnixMs): readonly NewEvent[] {
       return [...seen(decision.because, decision.ban.target), banned(decision.ban, decision.because, now, summary)];
     }
     case 'lift':
-      return [ended('lift', decision.ban, now, `lifted the ban of ${decision.ban.target}: ${LIFTED_BY[decision.why]}`)];
+      return [{ ...ended('lift', decision.ban, now, `lifted the ban of ${decision.ban.target}: ${LIFTED_BY[decision.why]}`), detail: { why: decision.why } }];
     case 'advice-accepted':
     case 'advice-refused':
     case 'withdrawal':

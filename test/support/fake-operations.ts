@@ -1,5 +1,6 @@
 /** A daemon's operations for tests of the socket and the CLI: fixed answers, a record of what was asked, and any of them replaced. */
 import type { BanRow, EventRow, ExplainReport, Operations, StatusReport } from '#enforcer/control/operations.ts';
+import type { PeerRow } from '#enforcer/mesh/port.ts';
 
 export const banRow: BanRow = {
   target: '203.0.113.7/32',
@@ -37,10 +38,22 @@ export const statusReport: StatusReport = {
   interfaces: [{ name: 'eth0', xdp: 'native' }],
   bans: { active: 1, shunned: 2, capacity: 65_536 },
   traps: { ports: [22], udpPorts: [161], choice: 'list', patience: 'listen', sessions: 0, confined: 0, running: true, restarts: 0, lost: 0 },
+  mesh: { state: 'joined', peers: 2, name: 'h1', site: 'home', signatures: 'required', registrar: false },
   store: { events: 3, ok: true },
   packets: { pass: 10, 'drop-ban': 12, 'would-drop-scan': 1 },
   degraded: [],
   since: '2026-11-24T11:00:00.000Z',
+};
+
+export const peerRow: PeerRow = {
+  name: 'h2',
+  address: '198.51.100.2:7946',
+  state: 'alive',
+  signed: true,
+  site: 'lab',
+  trust: 0.95,
+  adviceAccepted: 7,
+  adviceRefused: 1,
 };
 
 export const explainReport: ExplainReport = {
@@ -106,6 +119,7 @@ export function fakeOperations(replaced: Partial<Operations> = {}): FakeOperatio
     addAllowed: answer('addAllowed', { target: '198.51.100.7/32', cause: 'operator', why: 'by order of the operator', since: '2026-11-24T12:00:00.000Z' }),
     removeAllowed: answer('removeAllowed', { removed: ['198.51.100.7/32'] }),
     listEvents: answer('listEvents', events),
+    listPeers: answer('listPeers', [peerRow]),
     explain: answer('explain', explainReport),
     pause: answer('pause', { pausedUntil: '2026-11-24T12:05:00.000Z' }),
     showConfig: answer('showConfig', { mode: 'enforce' }),

@@ -1,6 +1,7 @@
 /** `honeymesh status`. */
 import type { Command } from 'commander';
 import type { StatusReport, TrapReport } from '../../control/operations.ts';
+import type { MeshReport } from '../../mesh/port.ts';
 import { type Context, show, withDaemon } from '../context.ts';
 import { outputOption } from '../options.ts';
 import { pairs } from '../terminal.ts';
@@ -12,7 +13,7 @@ export function addStatus(program: Command, context: Context): void {
     .addOption(outputOption())
     .addHelpText(
       'after',
-      '\nJSON: {version, instance, mode, pausedUntil, interfaces: [{name, xdp}], bans: {active, shunned, capacity}, traps: {ports: []|"all", udpPorts: []|"all", choice: "typical"|"all"|"list"|"off", patience, sessions, confined, running, restarts, lost}, store: {events, ok}, packets, degraded: [{part, why, fix}], since}',
+      '\nJSON: {version, instance, mode, pausedUntil, interfaces: [{name, xdp}], bans: {active, shunned, capacity}, traps: {ports: []|"all", udpPorts: []|"all", choice: "typical"|"all"|"list"|"off", patience, sessions, confined, running, restarts, lost}, mesh: {state: "off"|"starting"|"alone"|"joined"|"down", peers, name|null, site|null, signatures: "off"|"preferred"|"required", registrar}, store: {events, ok}, packets, degraded: [{part, why, fix}], since}',
     )
     .action(async (_options: unknown, command: Command) => show(command, context, await withDaemon(command, context, daemon => daemon.status()), statusText));
 }
@@ -32,6 +33,7 @@ function statusText(status: StatusReport): string {
     ['interfaces', status.interfaces.map(({ name, xdp }) => `${name} (${xdp})`).join(', ') || 'none'],
     ['bans', `${status.bans.active} of ${status.bans.capacity}, and ${status.bans.shunned} shunned for the moment`],
     ...trapRows(status.traps),
+    ['mesh', meshText(status.mesh)],
     ['store', `${status.store.events} events${status.store.ok ? '' : ', NOT writing'}`],
     ['passed', `${sum(passes)} packets`],
     ['dropped', `${sum(drops)} packets${drops.length === 0 ? '' : ` (${each(drops)})`}`],
@@ -40,6 +42,20 @@ function statusText(status: StatusReport): string {
       ? [['degraded', 'nothing'] as const]
       : status.degraded.flatMap(({ part, why, fix }) => [['degraded', `${part}: ${why}`] as const, ['  fix', fix] as const])),
   ]);
+}
+
+const MESH_STATES: Readonly<Record<MeshReport['state'], string>> = {
+  off: 'off',
+  starting: 'starting',
+  alone: 'alone: no other member is reached',
+  joined: 'joined',
+  down: 'DOWN',
+};
+
+function meshText({ state, peers, name, site, signatures, registrar }: MeshReport): string {
+  if (state === 'off') return MESH_STATES.off;
+  const as = name === null ? [] : [`as ${name}${site === null ? '' : ` (${site})`}`];
+  return [MESH_STATES[state], `${peers} peers alive`, ...as, `signatures ${signatures}`, ...(registrar ? ['registrar'] : [])].join('; ');
 }
 
 function trapRows({ choice, ports, udpPorts, patience, sessions, confined, running, restarts, lost }: TrapReport): (readonly [string, string])[] {

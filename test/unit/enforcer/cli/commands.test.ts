@@ -5,7 +5,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { EventRow, ReceiptRow, StatusReport } from '#enforcer/control/operations.ts';
 import { HoneyMeshError } from '#enforcer/errors.ts';
 import { type CliLab, openCliLab } from '#test/support/cli.ts';
-import { banRow, eventRow, explainReport, fakeOperations, statusReport } from '#test/support/fake-operations.ts';
+import { banRow, eventRow, explainReport, fakeOperations, peerRow, statusReport } from '#test/support/fake-operations.ts';
 
 let lab: CliLab;
 beforeEach(() => {
@@ -25,6 +25,7 @@ describe('what is asked of the daemon', () => {
     ['allow list', 'listAllowed', {}],
     ['allow add 198.51.100.7 --note office', 'addAllowed', { target: '198.51.100.7/32', note: 'office' }],
     ['allow remove 198.51.100.7', 'removeAllowed', { target: '198.51.100.7/32' }],
+    ['peers list', 'listPeers', {}],
     ['events list', 'listEvents', { limit: 100 }],
     [
       'events list --kind scan,ban --kind touch --source 203.0.113.7 --since 24h --until 2026-11-24 --port 22 --limit 5',
@@ -83,6 +84,7 @@ describe('JSON is what the contract says', () => {
     ['explain 203.0.113.7', explainReport],
     ['bans remove 203.0.113.7', { removed: ['203.0.113.7/32'] }],
     ['pause 5m', { pausedUntil: '2026-11-24T12:05:00.000Z' }],
+    ['peers list', [peerRow]],
   ])('%s', async (line, value) => {
     await lab.serve(fakeOperations());
     for (const option of ['-o json', '--output json', '-ojson']) expect(JSON.parse((await lab.run(`${line} ${option}`)).out)).toEqual(value);

@@ -74,7 +74,7 @@ describe('calls', () => {
     for (const call of [client.dryRunBan, client.removeBan, client.addAllowed, client.removeAllowed]) await call({ target: '203.0.113.7' });
     await client.explain({ address: '203.0.113.7' });
     await client.pause({ duration: '5m' });
-    for (const call of [client.listAllowed, client.showConfig, client.stop]) await call();
+    for (const call of [client.listAllowed, client.listPeers, client.showConfig, client.stop]) await call();
     expect(operations.asked.map(one => one.op).sort()).toEqual([...CALLS].sort());
     expect(operations.asked).toContainEqual({ op: 'addBan', args: { target: '203.0.113.7/32', ttl: '24h', note: 'why' } });
     client.close();

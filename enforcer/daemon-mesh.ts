@@ -1,0 +1,254 @@
+/**
+ * The mesh's part of the composition root: the thread in which this host is a member, and what passes between it and the pipeline. Enforcement waits for none
+ * of it: without a mesh, or with its thread dead, this host decides alone.
+ */
+import { hostname } from 'node:os';
+import type { Prefix } from '@honeymesh/intel/address';
+import { DAY_MS, formatDuration, MINUTE_MS, SECOND_MS, type UnixMs } from '@honeymesh/intel/time';
+import type { MeshConfig } from './config/config.ts';
+import type { DegradedBoard } from './health/degraded.ts';
+import type { Log } from './health/log.ts';
+import { PARTS } from './launch/parts.ts';
+import type { Shared } from './ledger/advice/share.ts';
+import type { Ledger } from './ledger/decisions.ts';
+import type { MeshKept, MeshLink, MeshPart, MeshView, MeshWord, PeerRow } from './mesh/port.ts';
+import { createMeshKeeper, type MeshKeeper } from './mesh/thread/keeper.ts';
+import type { CallArguments, CallFailure, CallName } from './mesh/thread/messages.ts';
+import { type MeshPlan, planMesh } from './mesh/thread/plan.ts';
+import type { ViewedSurroundings } from './mesh/thread/surroundings.ts';
+import { createMemberAlarm } from './pipeline/member-alarm.ts';
+import { createMeshDesk } from './pipeline/mesh-desk.ts';
+import { createMeshShares } from './pipeline/mesh-shares.ts';
+import type { Pipeline } from './pipeline/pipeline.ts';
+import type { Store } from './store/port.ts';
+
+export interface MeshPartOptions {
+  /** Absent: off, unless a membership is kept. */
+  readonly config: MeshConfig | undefined;
+  /** <state>/mesh */
+  readonly directory: string;
+  /** share.never. */
+  readonly never: readonly Prefix[];
+}
+
+export interface MeshPartDeps {
+  readonly surroundings: ViewedSurroundings;
+  readonly pipeline: Pipeline;
+  readonly ledger: Ledger;
+  readonly store: Store;
+  readonly degraded: DegradedBoard;
+  readonly log: Log;
+  /** What is kept on disk. */
+  readonly loadKept: () => Promise<MeshKept>;
+  /** Whether this host issues certificates. */
+  readonly isRegistrar: () => boolean;
+  /** Ports that must never be traps, whenever they change. */
+  readonly onPorts: (ports: MeshPlan['ports']) => void;
+  readonly now: () => UnixMs;
+  /** Of the thread; a test gives a double. */
+  readonly entry?: string | URL;
+}
+
+const ALONE_MS = 5 * MINUTE_MS;
+/** Renewal begins at two thirds of 90 days: so close to the end it has failed for weeks. */
+const ENDING_MS = 14 * DAY_MS;
+const CALLS = ['share', 'advise', 'withdraw', 'withdrawItem', 'join', 'leave', 'learn', 'announce', 'renew', 'certified', 'keys', 'adoptKeys'] as const;
+const DOWN_FIX = 'bans, traps and the rest go on without it; it is started again by itself, and what was decided meanwhile is told then';
+
+export function createMeshPart({ config, directory, never }: MeshPartOptions, deps: MeshPartDeps): MeshPart {
+  const { surroundings, pipeline, ledger, store, degraded, log, now } = deps;
+  let plan: MeshPlan | null = null;
+  let keeper: MeshKeeper | null = null;
+  let view: MeshView | null = null;
+  let aloneSince: UnixMs | null = null;
+  /** Complaints that are raised now. */
+  const raised = new Set<string>();
+  /** Starts and restarts, one after another. */
+  let turn: Promise<void> = Promise.resolve();
+
+  const desk = createMeshDesk({ pipeline, log, now });
+  const alarm = createMemberAlarm({ membersIn: surroundings.membersIn, ledger, pipeline, degraded, now });
+  const shares = createMeshShares({ never }, { ledger, store, pipeline, share: tell, now });
+  const link = Object.fromEntries(CALLS.map(name => [name, (...args: never) => call(name, ...(args as CallArguments<typeof name>))])) as unknown as MeshLink;
+
+  function call<Name extends CallName>(name: Name, ...args: CallArguments<Name>): Promise<unknown> {
+    return keeper?.thread()?.call(name, ...args) ?? Promise.resolve(null);
+  }
+
+  async function tell(shared: readonly Shared[]): Promise<boolean> {
+    const thread = keeper?.thread();
+    if (thread === undefined || thread === null) return false;
+    try {
+      return (await thread.call('share', shared)) !== null;
+    } catch (error) {
+      log.error('the mesh did not take what it was to tell', { error: error instanceof Error ? error.message : String(error) });
+      return true; // not again and again
+    }
+  }
+
+  function complain(key: string, why: string, fix: string): void {
+    raised.add(key);
+    degraded.raise({ part: 'mesh', why, fix }, key);
+  }
+
+  function clear(key: string): void {
+    if (raised.delete(key)) degraded.clear('mesh', key);
+  }
+
+  async function begin(): Promise<void> {
+    for (const key of raised) clear(key);
+    plan = planMesh(config, await deps.loadKept(), { hostName: hostname(), directory });
+    deps.onPorts(plan.ports);
+    for (const { key, why, fix } of plan.complaints) complain(key, why, fix);
+    if (plan.settings === null) {
+      if (!plan.wanted) shares.forget();
+      return;
+    }
+    keeper = createMeshKeeper(
+      { entry: deps.entry ?? PARTS.meshWorker, settings: plan.settings },
+      { onUp: () => clear('down'), onWords: words => words.forEach(take), onDown: down },
+    );
+    await keeper.start();
+  }
+
+  async function end(): Promise<void> {
+    const last = keeper;
+    keeper = null;
+    await last?.stop();
+    see(null);
+  }
+
+  function down(why: string, failure: CallFailure | null, againInMs: number): void {
+    log.warn('the mesh is down', { why: failure?.why ?? why, againInMs });
+    for (const key of raised) if (key.startsWith('host ')) clear(key); // whoever said it is gone
+    complain('down', `the mesh is down: ${failure?.why ?? `its thread ended (${why})`}`, failure?.fix ?? DOWN_FIX);
+    see(null);
+  }
+
+  function see(seen: MeshView | null): void {
+    const before = view?.self.signer ?? null;
+    view = seen;
+    surroundings.see(seen);
+    const signer = seen?.self.signer ?? null;
+    if (signer !== null && signer !== before) void shares.catchUp(signer);
+  }
+
+  function take(word: MeshWord): void {
+    switch (word.kind) {
+      case 'view':
+        see(word.view);
+        break;
+      case 'heard':
+        desk.heard(word.inputs);
+        break;
+      case 'peer':
+        desk.peer(word);
+        break;
+      case 'sent':
+        shares.sent(word, view?.self.signer ?? null);
+        break;
+      case 'refused':
+        desk.refused(word);
+        break;
+      case 'complaint':
+        complain(`host ${word.key}`, word.why, word.fix);
+        break;
+      case 'recovered':
+        clear(`host ${word.key}`);
+        break;
+    }
+  }
+
+  const alive = (): number => view?.peers.filter(peer => peer.state === 'alive' || peer.state === 'suspect').length ?? 0;
+
+  function lookAround(): void {
+    const at = now();
+    const lonely = view !== null && alive() === 0 && (plan?.settings?.join.length ?? 0) > 0;
+    aloneSince = lonely ? (aloneSince ?? at) : null;
+    if (aloneSince !== null && at - aloneSince > ALONE_MS) {
+      const fix = 'is mesh.join right, and UDP and TCP of the port open both ways? A wrong mesh.key or mesh.label looks the same ("honeymesh doctor")';
+      complain('alone', 'no other member of the mesh has been reached for 5 minutes', fix);
+    } else clear('alone');
+    const until = view?.self.certifiedUntil ?? null;
+    if (until !== null && until - at < ENDING_MS) {
+      const left = until <= at ? 'has ended: its advice is refused by all' : `ends in ${formatDuration(Math.ceil((until - at) / SECOND_MS) * SECOND_MS)}`;
+      complain(
+        'certificate',
+        `the certificate of this host ${left}`,
+        'its registrar renews it when it can be reached; or join anew: "honeymesh mesh join TOKEN"',
+      );
+    } else clear('certificate');
+  }
+
+  function inTurn(what: () => Promise<void>): Promise<void> {
+    turn = turn.then(what).catch(error => {
+      const why = error instanceof Error ? error.message : String(error);
+      complain('down', `the mesh could not be started: ${why}`, DOWN_FIX);
+    });
+    return turn;
+  }
+
+  return {
+    start: () => inTurn(begin),
+    restart: () =>
+      inTurn(async () => {
+        await end();
+        await begin();
+      }),
+    link: () => link,
+    decided(decisions) {
+      if (plan?.wanted === true) shares.decided(decisions);
+      alarm.decided(decisions);
+    },
+    surroundings,
+    report() {
+      const running = keeper?.state();
+      const state =
+        plan === null
+          ? 'starting'
+          : !plan.wanted
+            ? 'off'
+            : running === undefined || running === 'down'
+              ? 'down'
+              : view === null
+                ? 'starting'
+                : alive() === 0
+                  ? 'alone'
+                  : 'joined';
+      return {
+        state,
+        peers: view?.peers.filter(peer => peer.state === 'alive').length ?? 0,
+        name: view?.self.name ?? plan?.settings?.nodeName ?? null,
+        site: view?.self.site ?? null,
+        signatures: plan?.signatures ?? 'off',
+        registrar: deps.isRegistrar(),
+      };
+    },
+    peers() {
+      const at = now();
+      return (view?.peers ?? []).map(({ name, address, state, signed, site, signer }): PeerRow => {
+        const standing = signer === null ? null : ledger.standing(signer, at);
+        return {
+          name,
+          address,
+          state,
+          signed,
+          site,
+          trust: standing?.trust ?? null,
+          adviceAccepted: standing?.accepted ?? 0,
+          adviceRefused: standing?.refused ?? 0,
+        };
+      });
+    },
+    view: () => view,
+    tick() {
+      keeper?.beat();
+      desk.tick();
+      alarm.tick();
+      lookAround();
+    },
+    async stop() {
+      await inTurn(end);
+    },
+  };
+}

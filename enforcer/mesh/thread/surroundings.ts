@@ -1,0 +1,90 @@
+/** What the ledger asks of the mesh: how many sites and hosts there are, and which members answered lately. From the member's last view. */
+import { type Address, hostPrefix, isHostPrefix, networkOf, type Prefix, parseAddress } from '@honeymesh/intel/address';
+import { createPrefixTable, type PrefixTable } from '@honeymesh/intel/prefix-table';
+import { MINUTE_MS, type UnixMs } from '@honeymesh/intel/time';
+import { readPlace } from '../../config/mesh-fields.ts';
+import type { MeshSurroundings } from '../../ledger/advice/advice.ts';
+import type { MeshPeer, MeshView } from '../port.ts';
+
+const ANSWERED_MS = 10 * MINUTE_MS;
+const LOOKED_AT = 256;
+
+export interface ViewedSurroundings extends MeshSurroundings {
+  /** null: there is no mesh any more. Who answered within 10 minutes stays untouchable for the rest of them. */
+  see(view: MeshView | null): void;
+  /** Members at addresses in `prefix`, whatever their state. */
+  membersIn(prefix: Prefix): readonly MeshPeer[];
+}
+
+interface Answered {
+  readonly name: string;
+  readonly at: UnixMs;
+}
+
+export function createSurroundings({ now }: { readonly now: () => UnixMs }): ViewedSurroundings {
+  let view: MeshView | null = null;
+  let answered = new Map<Address, Answered>();
+  let answeredTable: PrefixTable<Answered> | undefined;
+  let table: PrefixTable<readonly MeshPeer[]> | undefined;
+
+  function tableOf(): PrefixTable<readonly MeshPeer[]> {
+    if (table !== undefined) return table;
+    table = createPrefixTable();
+    for (const peer of view?.peers ?? []) {
+      const address = addressOf(peer);
+      if (address !== null) table.set(hostPrefix(address), [...(table.get(hostPrefix(address)) ?? []), peer]);
+    }
+    return table;
+  }
+
+  function remember(peers: readonly MeshPeer[]): void {
+    const at = now();
+    const former = answered;
+    answered = new Map([...former].filter(([, one]) => isFresh(one.at, at)));
+    answeredTable = undefined;
+    for (const peer of peers) {
+      if (peer.answeredAt === null || !isFresh(peer.answeredAt, at)) continue;
+      const address = addressOf(peer);
+      if (address !== null) answered.set(address, { name: peer.name, at: peer.answeredAt });
+    }
+  }
+
+  /** Each advised address asks; a prefix is asked for now and then. */
+  function answeredIn(prefix: Prefix): readonly Answered[] {
+    if (answeredTable === undefined) {
+      answeredTable = createPrefixTable();
+      for (const [address, one] of answered) answeredTable.set(hostPrefix(address), one);
+    }
+    return answeredTable.within(prefix, LOOKED_AT);
+  }
+
+  return {
+    see(seen) {
+      view = seen;
+      table = undefined;
+      remember(seen?.peers ?? []);
+    },
+    membersIn: prefix => tableOf().within(prefix, LOOKED_AT).flat(),
+    get sites() {
+      return Math.max(1, view?.sites ?? 1);
+    },
+    get hosts() {
+      return Math.max(1, view?.hosts ?? 1);
+    },
+    hubEndpoints: [],
+    answered(prefix) {
+      const at = now();
+      const [found] = isHostPrefix(prefix) ? [answered.get(networkOf(prefix))] : answeredIn(prefix).filter(one => isFresh(one.at, at));
+      return found !== undefined && isFresh(found.at, at) ? found.name : null;
+    },
+  };
+}
+
+/** A clock that went back makes nobody a stranger. */
+const isFresh = (answeredAt: UnixMs, now: UnixMs): boolean => now - answeredAt < ANSWERED_MS;
+
+export function addressOf({ address }: Pick<MeshPeer, 'address'>): Address | null {
+  const place = readPlace(address, 1);
+  const read = parseAddress(place?.host ?? '');
+  return read.ok ? read.value : null;
+}

@@ -1,0 +1,169 @@
+/**
+ * What this host tells its peers: each decision that is for others, at once; and after a start what they were not told yet. The event log is the memory of
+ * what was told, so that a restart repeats nothing, and forgets no lift.
+ */
+import { isHostPrefix, networkOf, type Prefix } from '@honeymesh/intel/address';
+import type { Advice } from '@honeymesh/intel/advisories';
+import type { Ban } from '@honeymesh/intel/bans';
+import type { NewEvent, StoredEvent } from '@honeymesh/intel/events';
+import { DAY_MS, rfc3339, SECOND_MS, type UnixMs, unixMs } from '@honeymesh/intel/time';
+import { type Shared, sharedBy } from '../ledger/advice/share.ts';
+import type { Decision, Ledger } from '../ledger/decisions.ts';
+import type { Store } from '../store/port.ts';
+import type { Pipeline } from './pipeline.ts';
+
+export interface MeshSharesOptions {
+  /** share.never. */
+  readonly never: readonly Prefix[];
+}
+
+export interface MeshSharesDeps {
+  readonly ledger: Pick<Ledger, 'bans' | 'banOn'>;
+  readonly store: Pick<Store, 'query'>;
+  readonly pipeline: Pick<Pipeline, 'record'>;
+  /** Tells the mesh; false: it was not told, and is told again when there is a mesh. */
+  readonly share: (shared: readonly Shared[]) => Promise<boolean>;
+  readonly now: () => UnixMs;
+}
+
+export interface MeshShares {
+  decided(decisions: readonly Decision[]): void;
+  /** Our advice went out: remembered, and an event for each target. `signer`: under which key. */
+  sent(word: { readonly epoch: number; readonly seq: number; readonly advice: readonly Advice[] }, signer: string | null): void;
+  /** There is a mesh (again), in which this host signs as `signer`. */
+  catchUp(signer: string): Promise<void>;
+  /** What waits is for a mesh that this host is no member of any more. */
+  forget(): void;
+}
+
+interface Told {
+  readonly at: UnixMs;
+  readonly until: UnixMs;
+}
+
+const MOST_WAITING = 65_536;
+const AT_ONCE = 256;
+/** Of the log, when it is asked what was told: a day of a host that bans 100,000 is more than it could tell. */
+const MOST_READ = 50_000;
+const PAGE = 10_000;
+/** Clocks and rounding: an end so much later is no news. */
+const SLACK_MS = 2 * SECOND_MS;
+
+export function createMeshShares({ never }: MeshSharesOptions, { ledger, store, pipeline, share, now }: MeshSharesDeps): MeshShares {
+  const waiting = new Map<Prefix, Shared>();
+  const told = new Map<Prefix, Told>();
+  let rememberedFor: string | null = null;
+  let sharing = false;
+
+  function wait(shared: Shared): void {
+    // The last word on a target is the one to say; a withdrawal is never left out.
+    if (waiting.size >= MOST_WAITING && !waiting.has(shared.target) && shared.kind === 'advise') return;
+    waiting.delete(shared.target);
+    waiting.set(shared.target, shared);
+  }
+
+  async function flush(): Promise<void> {
+    if (sharing) return;
+    sharing = true;
+    try {
+      while (waiting.size > 0) {
+        const batch = [...waiting.values()].slice(0, AT_ONCE);
+        if (!(await share(batch))) return;
+        for (const shared of batch) if (waiting.get(shared.target) === shared) waiting.delete(shared.target);
+        recordWithdrawn(batch);
+      }
+    } finally {
+      sharing = false;
+    }
+  }
+
+  function recordWithdrawn(batch: readonly Shared[]): void {
+    const events: NewEvent[] = [];
+    for (const shared of batch) {
+      if (shared.kind !== 'withdraw' || !told.delete(shared.target)) continue;
+      const summary = `took back from the mesh what this host advised on ${shared.target}${shared.asError ? ', as an error' : ''}`;
+      events.push({ ...eventOf(shared.target, now()), kind: 'withdrawal', summary, detail: { own: true, asError: shared.asError } });
+    }
+    if (events.length > 0) void pipeline.record(events);
+  }
+
+  /** What is over, and of no ban that holds. */
+  function prune(at: UnixMs): void {
+    for (const [target, { until }] of told) if (until <= at && ledger.banOn(target, at) === null) told.delete(target);
+  }
+
+  /** What the log says that was told as `signer` of the bans that hold, or within a day, and lifted since. */
+  async function remember(signer: string): Promise<void> {
+    const lifted = new Map<Prefix, boolean>();
+    const oldest = ledger.bans().reduce((at, ban) => Math.min(at, ban.createdAt), now() - DAY_MS);
+    told.clear();
+    for (let read = 0, afterId = 0; read < MOST_READ; read += PAGE) {
+      const page = await store.query({ kinds: ['advice-sent', 'withdrawal', 'lift'], since: unixMs(oldest), afterId, ascending: true, limit: PAGE });
+      for (const event of page) replay(event, signer, lifted);
+      const last = page.at(-1);
+      if (last === undefined || page.length < PAGE) break;
+      afterId = last.id;
+    }
+    rememberedFor = signer;
+    for (const [target, asError] of lifted) if (told.has(target)) wait({ kind: 'withdraw', target, asError });
+  }
+
+  function replay({ kind, at, target, detail = {} }: StoredEvent, signer: string, lifted: Map<Prefix, boolean>): void {
+    if (target === undefined) return;
+    if (kind === 'advice-sent' && detail.signer === signer) {
+      told.set(target, { at, until: unixMs(Number(detail.until)) });
+      lifted.delete(target);
+    } else if (kind === 'withdrawal' && detail.own === true) {
+      told.delete(target);
+      lifted.delete(target);
+    } else if (kind === 'lift' && (told.get(target)?.until ?? 0) > now()) lifted.set(target, detail.why === 'order');
+  }
+
+  /** Whether peers were not told of a ban as it is now. Advice holds a day at the most: what was told for the whole of it is not told longer. */
+  function isNews({ target, createdAt }: Ban, expiresAt: UnixMs): boolean {
+    const before = told.get(target);
+    if (before === undefined || before.at < createdAt) return true;
+    return before.until + SLACK_MS < Math.min(expiresAt, before.at + DAY_MS);
+  }
+
+  return {
+    decided(decisions) {
+      let any = false;
+      for (const decision of decisions) {
+        const shared = sharedBy(decision, never);
+        if (shared === null) continue;
+        wait(shared);
+        any = true;
+      }
+      if (any) void flush();
+    },
+    sent({ epoch, seq, advice }, signer) {
+      if (signer === null) return;
+      const at = now();
+      if (told.size > MOST_WAITING) prune(at);
+      const events = advice.map(({ target, tier, reasons, ttlS }): NewEvent => {
+        const until = unixMs(at + Math.min(ttlS * SECOND_MS, DAY_MS));
+        told.set(target, { at, until });
+        const summary = `advised the mesh to ban ${target} until ${rfc3339(until)}`;
+        return { ...eventOf(target, at), kind: 'advice-sent', tier, reasons, summary, detail: { signer, epoch, sequence: seq, until } };
+      });
+      if (events.length > 0) void pipeline.record(events);
+    },
+    async catchUp(signer) {
+      if (rememberedFor !== signer) await remember(signer);
+      const at = now();
+      for (const ban of ledger.bans()) {
+        const shared = sharedBy({ kind: 'ban', ban, change: 'new', because: null }, never);
+        if (shared?.kind !== 'advise' || shared.expiresAt <= at || waiting.has(shared.target)) continue;
+        if (isNews(ban, shared.expiresAt)) wait(shared);
+      }
+      await flush();
+    },
+    forget() {
+      waiting.clear();
+    },
+  };
+}
+
+const eventOf = (target: Prefix, at: UnixMs) =>
+  ({ at, source: isHostPrefix(target) ? networkOf(target) : target, port: null, protocol: null, tier: null, reasons: [], origin: null, target }) as const;
