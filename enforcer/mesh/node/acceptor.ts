@@ -92,7 +92,7 @@ export function openAcceptor(host: string, port: number, envelope: Envelope, lim
       said = true;
       hold(0);
       if (message === null) socket.destroy();
-      else socket.end(envelope.sealStream(message, 'acceptor'));
+      else socket.end(envelope.sealStream(message, 'acceptor', from));
     }
     function answered(): void {
       if (answering) pushPulls--;

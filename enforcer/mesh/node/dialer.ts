@@ -80,7 +80,7 @@ export function createDialer(envelope: Envelope): Dialer {
       written = true;
     });
     socket.once('connect', () => {
-      const bytes = envelope.sealStream(request, 'dialer');
+      const bytes = envelope.sealStream(request, 'dialer', to);
       if (replyExpected) {
         socket.on('data', chunk => read(reader.push(chunk)));
         socket.on('end', () => read(reader.end()));

@@ -1,6 +1,7 @@
 /** How this member wraps what it says: label, keys, compression, versions, and a fresh nonce each time. */
 import { randomFillSync } from 'node:crypto';
 import { unparsed } from '@honeymesh/intel/parsed';
+import type { Endpoint } from '../protocol/core/endpoint.ts';
 import type { Message, StreamMessage } from '../protocol/messages.ts';
 import { ENCRYPTION_OVERHEAD, encryptionVersionOf, NONCE_BYTES, type Opened } from '../protocol/wire/encryption.ts';
 import type { ClusterKey, Keyring } from '../protocol/wire/keyring.ts';
@@ -79,7 +80,8 @@ export function createEnvelope(options: EnvelopeOptions) {
     streamReader,
     sealDatagram: (messages: readonly Message[], knownMax: number | null): Uint8Array =>
       sealPacket(messages.map(encodeMessage), { ...outgoing(), checksum: takesChecksum(knownMax) }),
-    sealStream: (message: StreamMessage, role: StreamRole): Uint8Array => encodeStream(message, { ...outgoing(), role }),
+    /** `_to`: the other side, for whoever wraps this. */
+    sealStream: (message: StreamMessage, role: StreamRole, _to: Endpoint): Uint8Array => encodeStream(message, { ...outgoing(), role }),
     /** What label and encryption add to a datagram: memberlist counts encryption into gossip whenever it has a key. */
     bytes: (use: 'gossip' | 'piggyback'): number =>
       labelOverhead(label) + (keyring.primary !== null && (use === 'gossip' || verifyOutgoing) ? ENCRYPTION_OVERHEAD[encryption] : 0),

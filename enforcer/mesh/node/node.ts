@@ -17,7 +17,7 @@ import { ACCEPTOR_LIMITS, type Acceptor, openAcceptor, type StreamRefusal } from
 import { createCalls } from './calls.ts';
 import type { Datagrams } from './datagrams.ts';
 import { createDialer } from './dialer.ts';
-import { createEnvelope, type EnvelopeOptions } from './envelope.ts';
+import { createEnvelope, type Envelope, type EnvelopeOptions } from './envelope.ts';
 import { advertisedAddress, openPort, type PortFault } from './listen.ts';
 import { createMeeting } from './meeting.ts';
 import type { NodeMemory } from './node-memory.ts';
@@ -46,7 +46,9 @@ export interface NodeDeps {
   readonly onRefusal?: (refusal: NodeRefusal) => void;
   readonly onTrouble?: (error: Error) => void;
   /** False swallows a datagram of ours: the network's losses, for tests and benches. */
-  readonly letsOut?: () => boolean;
+  readonly letsOut?: (bytes: Uint8Array, to: Endpoint) => boolean;
+  /** Around what seals and opens, for whoever wants to see it all. */
+  readonly wrap?: (envelope: Envelope) => Envelope;
 }
 
 export type NodeRefusal =
@@ -96,7 +98,8 @@ export interface MeshNode {
 export async function startNode(options: NodeOptions, deps: NodeDeps): Promise<Parsed<MeshNode, PortFault>> {
   const remembered = (await deps.memory?.recall()) ?? null;
   const counts = { datagramsIn: 0, datagramsOut: 0, bytesIn: 0, bytesOut: 0, sendsFailed: 0, streamsIn: 0, streamsOut: 0, refused: 0 };
-  const envelope = createEnvelope({ ...options.envelope, protocol: options.member.versions[2] ?? 0 });
+  const inner = createEnvelope({ ...options.envelope, protocol: options.member.versions[2] ?? 0 });
+  const envelope = deps.wrap?.(inner) ?? inner;
   const dialer = createDialer(envelope);
   const calls = createCalls();
   const trouble = deps.onTrouble ?? (() => undefined);
@@ -194,7 +197,7 @@ export async function startNode(options: NodeOptions, deps: NodeDeps): Promise<P
     const bytes = envelope.sealDatagram(messages, knownMax);
     counts.datagramsOut++;
     counts.bytesOut += bytes.length;
-    if (deps.letsOut?.() === false) return;
+    if (deps.letsOut?.(bytes, to) === false) return;
     datagrams.send(bytes, to, () => {
       counts.sendsFailed++;
       // Never from within the core's own call.

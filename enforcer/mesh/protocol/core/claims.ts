@@ -8,7 +8,7 @@ import type { Context } from './context.ts';
 import { endpointOf, sameBytes, sameEndpoint } from './endpoint.ts';
 import type { Alive, Dead, Suspect } from './hooks.ts';
 import type { Mail } from './mail.ts';
-import { isGone, type Member, viewOf } from './member-table.ts';
+import { aliveOf, isGone, type Member, viewOf } from './member-table.ts';
 import { MAX_INCARNATION, MAX_META_BYTES, MAX_NAME_BYTES } from './options.ts';
 import { createSuspicion, paceMs, suspicionLimits } from './suspicion.ts';
 import { areSane, VERSION_BYTES } from './versions.ts';
@@ -63,8 +63,7 @@ export function createClaims(context: Context, mail: Mail): Claims {
     self.incarnation = incarnation;
     self.meta = hooks.meta?.(incarnation, ownMeta) ?? ownMeta;
     context.tell({ kind: 'incarnation', incarnation });
-    const { endpoint, meta, versions } = self;
-    return { kind: 'alive', incarnation, node: self.name, address: endpoint.address, port: endpoint.port, meta, versions };
+    return aliveOf(self);
   }
 
   /** Somebody has us wrong: we say so with a higher incarnation. Saturates where memberlist wraps to 0 and is shut out for good. */

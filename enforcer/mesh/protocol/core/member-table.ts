@@ -1,5 +1,5 @@
 /** Who is known. The order of the list is the order of probing: a newcomer goes to a random place, the whole is shuffled at each round. */
-import type { MemberState, PushedMember } from '../messages.ts';
+import type { MemberState, Message, PushedMember } from '../messages.ts';
 import { type Endpoint, placeOf, samePlace } from './endpoint.ts';
 import type { MemberView } from './outputs.ts';
 import { type Random, shuffle } from './random.ts';
@@ -128,6 +128,16 @@ export const viewOf = (member: Member): MemberView => ({
   state: member.state,
   versions: member.versions,
   acquainted: member.acquainted,
+});
+
+export const aliveOf = ({ name, incarnation, endpoint, meta, versions }: Member): Extract<Message, { kind: 'alive' }> => ({
+  kind: 'alive',
+  incarnation,
+  node: name,
+  address: endpoint.address,
+  port: endpoint.port,
+  meta,
+  versions,
 });
 
 export const pushedOf = (member: Member): PushedMember => ({

@@ -18,11 +18,14 @@ const MOST_STREAM_BYTES = 20 * 1024 * 1024;
 export function createUserMessages(context: Context, mail: Mail, streams: Streams): UserMessages {
   const { options, deps, table, userItems } = context;
 
-  /** To everybody alive who ever answered us; in a large mesh to some, and gossip does the rest. */
+  /**
+   * To everybody alive who ever answered us; in a large mesh to some, and gossip does the rest. Without a checksum, which gossip always has: so who hears
+   * it can tell that all were told at the same time, and need not tell them.
+   */
   function push(message: Message): void {
     const reachable = table.list.filter(member => member.name !== options.name && member.state === 'alive' && member.acquainted && mail.hearsUsers(member));
     const targets = reachable.length <= options.eagerPeers ? reachable : pickSome(reachable, Math.ceil(Math.sqrt(reachable.length)), deps.random, () => true);
-    for (const target of targets) mail.plainly([message], target);
+    for (const target of targets) mail.toAddress([message], target.endpoint);
   }
 
   return {

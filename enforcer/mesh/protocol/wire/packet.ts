@@ -92,6 +92,8 @@ export interface OpenedPacket {
   readonly refused: readonly WireFault[];
   /** Parts of compounds that the packet was too short for. */
   readonly cutOff: number;
+  /** It bore a checksum. */
+  readonly checked: boolean;
   /** How it was encrypted; null where it came in clear. */
   readonly sealed: Omit<Opened, 'plain'> | null;
 }
@@ -106,7 +108,7 @@ export function decodePacket(bytes: Uint8Array, options: OpenOptions): Parsed<Op
   const { plain, cover } = opened.value;
   const checked = checkedPart(plain);
   if (!checked.ok) return checked;
-  return parsed({ ...takeApart(checked.value, options.limits ?? WIRE_LIMITS), sealed: cover });
+  return parsed({ ...takeApart(checked.value, options.limits ?? WIRE_LIMITS), checked: checked.value !== plain, sealed: cover });
 }
 
 type Uncovered = { readonly plain: Uint8Array; readonly cover: OpenedPacket['sealed'] };
@@ -130,7 +132,7 @@ function checkedPart(plain: Uint8Array): Parsed<Uint8Array, WireFault> {
 }
 
 /** Depth first, as Go's recursion, but bounded: in depth, in what is expanded, and in what comes of it. */
-function takeApart(plain: Uint8Array, limits: WireLimits): Omit<OpenedPacket, 'sealed'> {
+function takeApart(plain: Uint8Array, limits: WireLimits): Omit<OpenedPacket, 'sealed' | 'checked'> {
   const messages: Message[] = [];
   const refused: WireFault[] = [];
   let [cutOff, expansionLeft, overflowed] = [0, limits.packetExpansion, false];

@@ -212,6 +212,22 @@ describe('what users send', () => {
     expect(member.core.nextDeadline()).toBeNull();
   });
 
+  test('a greeting says who greets, the first time only: who missed the gossip of our join need not wait for a push/pull', () => {
+    const member = startMember({ eagerPeers: 256 });
+    member.packet('n1', alive('n1'));
+    const told = messagesTo(member.pass(20_000), 'n1').filter(({ kind }) => kind === 'alive');
+    expect(told).toEqual([alive('n0')]);
+  });
+
+  test('what is pushed to all bears no checksum, what is gossiped does: so a listener knows whether all were told', () => {
+    const member = startMember({ eagerPeers: 256, gossipIntervalMs: 200 });
+    const [stream] = opened(member.input({ kind: 'join', id: 1, targets: [endpointOf('n1')] }));
+    member.input({ kind: 'stream-reply', id: stream?.id ?? 0, message: pushPull([pushed('n1')]) });
+    expect(sent(member.input({ kind: 'broadcast', payload, push: true })).map(({ knownMax }) => knownMax)).toEqual([null]);
+    const gossip = sent(member.pass(200)).filter(({ messages }) => messages.some(({ kind }) => kind === 'user'));
+    expect(gossip.map(({ knownMax }) => knownMax)).toEqual([5]);
+  });
+
   test('to whom we pushed and pulled needs no greeting', () => {
     const member = startMember();
     const [stream] = opened(member.input({ kind: 'join', id: 1, targets: [endpointOf('n1')] }));

@@ -81,6 +81,11 @@ describe('checksum', () => {
     for (let at = 1; at < packet.length; at++) expect(taken(packet.with(at, (packet[at] ?? 0) ^ 0x10))).toBe('checksum');
   });
 
+  test('whether there was one is told', () => {
+    const told = [true, false].map(checksum => decodePacket(sealPacket([bytesOf(user(3))], { ...clear, checksum }), opening));
+    expect(told).toMatchObject([{ value: { checked: true } }, { value: { checked: false } }]);
+  });
+
   test('it is sent to whom it is known to be understood by', () => {
     expect([null, 2, 4, 5, 6].map(takesChecksum)).toEqual([false, false, false, true, true]);
   });
