@@ -67,7 +67,7 @@ export const kidMessage = (edPublic: Uint8Array): Uint8Array => writeBytes().byt
 /** What a certificate's signature is made over. */
 export const certificateMessage = (unsigned: Uint8Array): Uint8Array => writeBytes().bytes(DOMAIN).bytes(unsigned).take();
 
-export function isCertifiedBy(certificate: { readonly bytes: Uint8Array }, edPublic: Uint8Array, signatures: Signatures): boolean {
+export function isCertifiedBy(certificate: { readonly bytes: Uint8Array }, edPublic: Uint8Array, signatures: Pick<Signatures, 'verify'>): boolean {
   const { bytes } = certificate;
   const unsigned = bytes.subarray(0, bytes.length - SIGNATURE_BYTES);
   return signatures.verify(edPublic, certificateMessage(unsigned), bytes.subarray(bytes.length - SIGNATURE_BYTES));

@@ -119,7 +119,7 @@ export function openEnvelope(bytes: Uint8Array): Parsed<Envelope, EnvelopeFailur
 /** Whether these bytes mean to be an envelope. */
 export const isEnvelope = (bytes: Uint8Array): boolean => sameBytes(bytes.subarray(0, MAGIC.length), MAGIC);
 
-export function isSignedBy(envelope: Envelope, publicKey: Uint8Array, clusterId: Uint8Array, signatures: Signatures): boolean {
+export function isSignedBy(envelope: Envelope, publicKey: Uint8Array, clusterId: Uint8Array, signatures: Pick<Signatures, 'verify'>): boolean {
   const unsigned = envelope.bytes.subarray(0, envelope.bytes.length - SIGNATURE_BYTES);
   return signatures.verify(publicKey, signedBytes(clusterId, unsigned), envelope.signature);
 }
