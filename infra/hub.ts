@@ -24,7 +24,7 @@ export interface HubOptions {
 
 export function createHub({ context, outdir, bundle = bundled }: HubOptions = {}): Hub {
   const app = new App({
-    ...(context === undefined ? {} : { context: { ...context } }),
+    context: { ...FLAGS, ...context },
     ...(outdir === undefined ? {} : { outdir }),
     analyticsReporting: false,
   });

@@ -19,17 +19,18 @@ export interface Hosts {
 export function createHosts(scope: Construct, settings: HubSettings, hook: LambdaFunction): Hosts {
   const hosts = new Construct(scope, 'Hosts');
   const arn = (resource: string): string => `arn:${Aws.PARTITION}:iot:${Aws.REGION}:${Aws.ACCOUNT_ID}:${resource}`;
-  const policy = new CfnPolicy(hosts, 'Policy', { policyName: `${settings.name}-host`, policyDocument: hostPolicy(arn) });
+  const policyName = `${settings.name}-host`;
+  const policy = new CfnPolicy(hosts, 'Policy', { policyName, policyDocument: hostPolicy(arn) });
   const templateName = settings.name;
   const claim = new CfnPolicy(hosts, 'ClaimPolicy', { policyName: `${settings.name}-claim`, policyDocument: claimPolicy(arn, templateName) });
-  const { role, rights } = provisioningRole(hosts, policy);
+  const { role, rights } = provisioningRole(hosts, policyName);
   const permission = permit(hosts, 'HookPermission', hook, 'iot.amazonaws.com', arn(`provisioningtemplate/${templateName}`));
   const template = new CfnProvisioningTemplate(hosts, 'Template', {
     templateName,
     description: `Makes hosts members of ${settings.name}`,
     enabled: true,
     provisioningRoleArn: role.roleArn,
-    templateBody: JSON.stringify(templateBody(`${settings.name}-host`)),
+    templateBody: JSON.stringify(templateBody(policyName)),
     preProvisioningHook: { targetArn: hook.functionArn, payloadVersion: '2020-04-01' },
   });
   // IoT tries the hook when the template is made.
@@ -38,7 +39,7 @@ export function createHosts(scope: Construct, settings: HubSettings, hook: Lambd
 }
 
 /** What AWS's own AWSIoTThingsRegistration allows, without things groups, billing groups and whatever else our template does not touch. */
-function provisioningRole(scope: Construct, policy: CfnPolicy): { readonly role: Role; readonly rights: Policy } {
+function provisioningRole(scope: Construct, policyName: string): { readonly role: Role; readonly rights: Policy } {
   const role = new Role(scope, 'Provisioner', {
     assumedBy: new ServicePrincipal('iot.amazonaws.com', { conditions: { StringEquals: { 'aws:SourceAccount': Aws.ACCOUNT_ID } } }),
   });
@@ -51,7 +52,7 @@ function provisioningRole(scope: Construct, policy: CfnPolicy): { readonly role:
         actions: ['iot:AttachThingPrincipal', 'iot:DescribeCertificate', 'iot:UpdateCertificate', 'iot:AttachPolicy'],
         resources: [iot('cert', '*')],
       }),
-      new PolicyStatement({ actions: ['iot:GetPolicy', 'iot:AttachPolicy'], resources: [policy.attrArn] }),
+      new PolicyStatement({ actions: ['iot:GetPolicy', 'iot:AttachPolicy'], resources: [iot('policy', policyName)] }),
     ],
   });
   for (const resource of ['thing', 'cert']) acknowledgeOpen(rights, iot(resource, '*'), 'Things and certificates of hosts come to be by this very role.');

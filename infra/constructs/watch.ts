@@ -7,7 +7,6 @@ import {
   GraphWidget,
   type IMetric,
   type IWidget,
-  MathExpression,
   Metric,
   SingleValueWidget,
   Stats,
@@ -59,13 +58,7 @@ function createAlarms(scope: Construct, settings: HubSettings, { functions, fail
     }
     return made;
   };
-  const errors = (names: readonly FunctionName[]): IMetric =>
-    new MathExpression({
-      expression: names.map((_, at) => `FILL(e${at}, 0)`).join(' + '),
-      usingMetrics: Object.fromEntries(names.map((name, at) => [`e${at}`, functions[name].metricErrors({ period: PERIOD, statistic: Stats.SUM })])),
-      period: PERIOD,
-      label: 'errors',
-    });
+  const errors = (name: FunctionName): IMetric => functions[name].metricErrors({ period: PERIOD, statistic: Stats.SUM });
   return [
     alarm(
       'FailedInvocations',
@@ -88,13 +81,13 @@ function createAlarms(scope: Construct, settings: HubSettings, { functions, fail
       3,
       'Reports wait for more than a minute before they are told to others.',
     ),
-    alarm('DigestErrors', errors(['digest']), 0, 3, 'No digest went out for 3 minutes: hosts cannot see what they miss.'),
+    alarm('DigestErrors', errors('digest'), 0, 3, 'No digest went out for 3 minutes: hosts cannot see what they miss.'),
     alarm(
       'IngestErrors',
-      errors(['ingest', 'uploads', 'answers', 'heartbeat']),
+      errors('ingest'),
       5,
       3,
-      'Functions that hosts call fail again and again; bad input does not count as an error.',
+      'Taking reports fails again and again; bad input does not count as an error. What fails for good goes to the queue of failures.',
     ),
     alarm(
       'IngestThrottled',
