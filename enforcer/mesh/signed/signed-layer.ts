@@ -55,7 +55,7 @@ export type LayerOutput =
   | KeyStep
   | { readonly kind: 'revoked'; readonly kid: KeyId; readonly node: string | null }
   /** Our advice that left the tray: what was said, under which number. */
-  | { readonly kind: 'said'; readonly epoch: number; readonly seq: number; readonly advice: readonly Advice[] }
+  | { readonly kind: 'said'; readonly epoch: number; readonly seq: number; readonly advice: readonly Advice[]; readonly withdrawals: number }
   | { readonly kind: 'dropped'; readonly advice: readonly Advice[] }
   | {
       readonly kind: 'misuse';
@@ -74,6 +74,8 @@ export type LayerOutput =
 
 export interface SignedLayer {
   readonly claims: Claims;
+  /** In which we speak. */
+  readonly epoch: number;
   start(now: UnixMs): readonly LayerOutput[];
   persisted(epoch: number, now: UnixMs): readonly LayerOutput[];
   /** A user message from the wire, over datagram or stream. */
@@ -135,7 +137,9 @@ export function createSignedLayer(
       if (output.kind !== 'say') return [output];
       receiver.keepOwn(output.payload, now);
       const broadcast: LayerOutput = { kind: 'broadcast', payload: output.payload, push: true };
-      return output.intel === null ? [broadcast] : [broadcast, { kind: 'said', epoch: output.epoch, seq: output.seq, advice: output.intel.advice }];
+      if (output.intel === null) return [broadcast];
+      const { advice, withdrawals } = output.intel;
+      return [broadcast, { kind: 'said', epoch: output.epoch, seq: output.seq, advice, withdrawals: withdrawals.length }];
     });
   }
 
@@ -237,6 +241,9 @@ export function createSignedLayer(
 
   return {
     claims,
+    get epoch() {
+      return sender.epoch;
+    },
     start(now) {
       // Ours goes along with our words in repair, to whom our meta did not reach.
       roster.learn(certificate, now);

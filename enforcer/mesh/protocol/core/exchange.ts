@@ -35,7 +35,7 @@ export function createExchange(context: Context, claims: Claims, streams: Stream
     return members.map(member => (portless || member.port === 0 ? { ...member, port: options.advertise.port } : member));
   }
 
-  function merge(pushed: PushPull, join: boolean, from: Endpoint, nowMs: number): Omit<JoinFailure, 'target'> | null {
+  function merge(pushed: PushPull, join: boolean, from: Endpoint, dialled: boolean, nowMs: number): Omit<JoinFailure, 'target'> | null {
     const members = withPorts(pushed.members);
     const speakers = [...table.list, ...members].map(({ name, versions, state }) => ({ name, versions, alive: state === 'alive' }));
     const odd = whoCannotTalk(speakers);
@@ -47,7 +47,7 @@ export function createExchange(context: Context, claims: Claims, streams: Stream
       context.refuse('vetoed', { from });
       return { why: 'refused-merge', text: 'vetoed' };
     }
-    if (pushed.userState.length > 0) hooks.merging?.({ join, userState: pushed.userState, from: endpointOf(from) });
+    if (pushed.userState.length > 0) hooks.merging?.({ join, userState: pushed.userState, from: endpointOf(from), dialled });
     claims.merge(members, nowMs);
     if (pushed.userState.length > 0) context.tell({ kind: 'merge', join, userState: pushed.userState, from: endpointOf(from), members });
     return null;
@@ -58,7 +58,7 @@ export function createExchange(context: Context, claims: Claims, streams: Stream
     streams.open(stream, (result, atMs) => {
       if (!result.ok) return done({ why: result.why, text: result.text });
       if (result.message?.kind === 'push-pull') {
-        const failure = merge(result.message, join, to, atMs);
+        const failure = merge(result.message, join, to, true, atMs);
         const member = table.at(to);
         if (member !== undefined) member.acquainted = true;
         return done(failure);
@@ -99,7 +99,7 @@ export function createExchange(context: Context, claims: Claims, streams: Stream
     serve(push, from, nowMs) {
       // As memberlist answers, whom it hears of by this push is not in it; what we say beside can count on who it is that asks.
       const members = table.list.map(pushedOf);
-      merge(push, push.join, from, nowMs);
+      merge(push, push.join, from, false, nowMs);
       const asked = { userState: push.userState, from: endpointOf(from) };
       return { kind: 'push-pull', join: push.join, members, userState: hooks.localState?.(push.join, asked, asked.from) ?? new Uint8Array() };
     },

@@ -32,8 +32,8 @@ export interface Hooks {
   readonly admitAccusation?: (claim: Suspect | Dead, known: MemberView) => AccusationVerdict;
   /** False: the members of this push/pull are not merged (asked at joins only, as memberlist does). */
   readonly admitMerge?: (members: readonly PushedMember[], from: Endpoint) => boolean;
-  /** The other side's user state of a push/pull, before its members are weighed: what it proves counts for them already. */
-  readonly merging?: (push: { readonly join: boolean; readonly userState: Uint8Array; readonly from: Endpoint }) => void;
+  /** The other side's user state of a push/pull, before its members are weighed: what it proves counts for them already. `dialled`: by us, so `from` is its own place. */
+  readonly merging?: (push: { readonly join: boolean; readonly userState: Uint8Array; readonly from: Endpoint; readonly dialled: boolean }) => void;
   /** User state for a push/pull with `peer`. `asked`: what the other side said, where we answer; its members are weighed by then. */
   readonly localState?: (join: boolean, asked: { readonly userState: Uint8Array; readonly from: Endpoint } | null, peer: Endpoint) => Uint8Array;
   /** False: no user messages for this one, neither pushed nor gossiped. */

@@ -1,0 +1,85 @@
+/** HM1 beside the core: the layer of a host that signs, and the core's questions to it. */
+import { LONGEST_ENVELOPE_BYTES } from '@honeymesh/intel/envelope';
+import type { UnixMs } from '@honeymesh/intel/time';
+import { hostOf, textOfEndpoint } from '../node/places.ts';
+import type { Endpoint } from '../protocol/core/endpoint.ts';
+import type { Hooks } from '../protocol/core/hooks.ts';
+import { largestUserPayload } from '../protocol/wire/packet.ts';
+import { ANTI_ENTROPY_LIMITS } from '../signed/anti-entropy.ts';
+import { isExchange } from '../signed/exchange-format.ts';
+import { BOOK_LIMITS } from '../signed/live-book.ts';
+import { createSignedLayer, type LayerOutput, type SignedLayer } from '../signed/signed-layer.ts';
+import type { Neighbours } from './neighbours.ts';
+import type { Signer } from './who.ts';
+
+export interface SigningOptions {
+  readonly label: Uint8Array;
+  readonly packetBytes: number;
+  readonly keys: readonly Uint8Array[];
+  readonly keyGeneration: number;
+  /** It is on the disk already. */
+  readonly epoch: number;
+}
+
+export interface Signing {
+  readonly layer: SignedLayer;
+  readonly hooks: Hooks;
+}
+
+export interface SigningDeps {
+  readonly now: () => UnixMs;
+  readonly neighbours: Neighbours;
+  readonly refused: (why: string, from: string | null) => void;
+  /** Outputs that arise where the core is busy, to be carried out after it. */
+  readonly later: (outputs: readonly LayerOutput[]) => void;
+}
+
+/** A foreign word of death counts where so many signed it. */
+const ACCUSERS = 2;
+const NOTHING = new Uint8Array();
+
+export function createSigning(signer: Signer, advertised: Endpoint, options: SigningOptions, { now, neighbours, refused, later }: SigningDeps): Signing {
+  const { roster, signatures, clusterId, certificate, edSecret, xSecret, mode } = signer;
+  const longest = largestUserPayload({ label: options.label, encryption: 1, largestPacket: options.packetBytes });
+  const layer = createSignedLayer(
+    {
+      mode,
+      clusterId,
+      identity: { certificate, edSecret, xSecret },
+      advertise: advertised,
+      lastEpoch: options.epoch - 1,
+      longestEnvelopeBytes: Math.min(LONGEST_ENVELOPE_BYTES, longest),
+      keys: options.keys,
+      keyGeneration: options.keyGeneration,
+      accusers: ACCUSERS,
+      book: BOOK_LIMITS,
+      antiEntropy: ANTI_ENTROPY_LIMITS,
+    },
+    { roster, signatures },
+  );
+  later(layer.start(now()).filter(output => output.kind !== 'persist-epoch'));
+  later(layer.persisted(options.epoch, now()));
+
+  const hooks: Hooks = {
+    meta: (incarnation, extra) => layer.meta(incarnation, extra),
+    admitAlive(claim) {
+      const verdict = layer.claims.alive(claim, now());
+      if (!verdict.admitted) refused(`alive: ${verdict.why}`, claim.node);
+      return verdict.admitted;
+    },
+    admitAccusation: claim => layer.claims.accusation(claim, now()),
+    hearsUsers: member => neighbours.certificateOf(member.name, now()) !== null,
+    // Where it dialled, what it lacks goes along with our answer: then it is not answered a second time, and its port is nobody's.
+    merging: ({ userState, from, dialled }) => later(layer.merge(userState, dialled ? textOfEndpoint(from) : hostOf(from), now(), !dialled)),
+    localState(join, asked, peer) {
+      // memberlist's own nodes say nothing of ours, and are told nothing.
+      if (asked !== null && !isExchange(asked.userState)) return NOTHING;
+      if (asked !== null) return neighbours.isCertifiedAt(peer, false, now()) ? layer.localState(join, now(), asked.userState) : layer.introduction();
+      if (neighbours.isCertifiedAt(peer, true, now())) return layer.localState(join, now());
+      // A member without a certificate, or whoever an address of the join list turns out to be.
+      return neighbours.isMemberAt(peer, true) ? NOTHING : layer.introduction();
+    },
+  };
+
+  return { layer, hooks };
+}

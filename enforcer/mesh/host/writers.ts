@@ -1,0 +1,50 @@
+/** What is written of a running host. The certificates of who spoke go with the words: without them nobody could check these after a restart. */
+import { isEnvelope } from '@honeymesh/intel/envelope';
+import { sameBytes } from '@honeymesh/intel/envelope-bytes';
+import type { UnixMs } from '@honeymesh/intel/time';
+import type { MeshState } from '../port.ts';
+import { readCertificate } from '../signed/certificates.ts';
+import type { SignedLayer } from '../signed/signed-layer.ts';
+import type { Ring } from './ring.ts';
+import type { Signer } from './who.ts';
+
+export interface WritersDeps {
+  readonly state: MeshState;
+  readonly signer: Signer | null;
+  readonly layer: () => SignedLayer | null;
+  readonly ring: Ring;
+  readonly now: () => UnixMs;
+}
+
+export type Written = 'trust' | 'envelopes' | 'keys';
+
+export function createWriters({ state, signer, layer, ring, now }: WritersDeps): Readonly<Record<Written, () => Promise<void>>> {
+  /** The daemon may have made this host another one meanwhile, or none: what it wrote then stands. */
+  async function isStillOurs(): Promise<boolean> {
+    const { trust } = await state.load();
+    if (signer === null || trust === null || !sameBytes(trust.clusterId, signer.clusterId)) return false;
+    const read = readCertificate(trust.certificate);
+    return read.ok && read.value.kid === signer.certificate.kid;
+  }
+
+  return {
+    async trust() {
+      if (signer === null || !(await isStillOurs())) return;
+      const { clusterId, rootPublic, roster } = signer;
+      const certificate = (roster.named(signer.certificate.nodeName) ?? signer.certificate).bytes;
+      const [registrars, revocations] = [roster.registrars().map(one => one.bytes), roster.revocationLists().map(list => list.bytes)];
+      await state.keepTrust({ clusterId, rootPublic, certificate, registrars, revocations, names: roster.names() });
+    },
+    async envelopes() {
+      const words = layer()?.kept() ?? [];
+      if (signer === null || !(await isStillOurs())) return;
+      await state.keepEnvelopes([...signer.roster.nodes(now()).map(one => one.bytes), ...words]);
+    },
+    keys: () => state.keepKeys(ring.keys()),
+  };
+}
+
+/** Apart again. */
+export function restorable(kept: readonly Uint8Array[]): { readonly certificates: readonly Uint8Array[]; readonly envelopes: readonly Uint8Array[] } {
+  return { certificates: kept.filter(bytes => !isEnvelope(bytes)), envelopes: kept.filter(isEnvelope) };
+}
