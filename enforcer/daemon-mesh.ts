@@ -4,7 +4,7 @@
  */
 import { hostname } from 'node:os';
 import type { Prefix } from '@honeymesh/intel/address';
-import { DAY_MS, formatDuration, MINUTE_MS, SECOND_MS, type UnixMs } from '@honeymesh/intel/time';
+import { MINUTE_MS, type UnixMs } from '@honeymesh/intel/time';
 import type { MeshConfig } from './config/config.ts';
 import type { DegradedBoard } from './health/degraded.ts';
 import type { Log } from './health/log.ts';
@@ -50,8 +50,6 @@ export interface MeshPartDeps {
 }
 
 const ALONE_MS = 5 * MINUTE_MS;
-/** Renewal begins at two thirds of 90 days: so close to the end it has failed for weeks. */
-const ENDING_MS = 14 * DAY_MS;
 const CALLS = ['share', 'advise', 'withdraw', 'withdrawItem', 'join', 'leave', 'learn', 'announce', 'renew', 'certified', 'keys', 'adoptKeys'] as const;
 const DOWN_FIX = 'bans, traps and the rest go on without it; it is started again by itself, and what was decided meanwhile is told then';
 
@@ -101,7 +99,9 @@ export function createMeshPart({ config, directory, never }: MeshPartOptions, de
     deps.onPorts(plan.ports);
     for (const { key, why, fix } of plan.complaints) complain(key, why, fix);
     if (plan.settings === null) {
-      if (!plan.wanted) shares.forget();
+      if (plan.wanted) return;
+      shares.forget();
+      surroundings.forget();
       return;
     }
     keeper = createMeshKeeper(
@@ -169,15 +169,6 @@ export function createMeshPart({ config, directory, never }: MeshPartOptions, de
       const fix = 'is mesh.join right, and UDP and TCP of the port open both ways? A wrong mesh.key or mesh.label looks the same ("honeymesh doctor")';
       complain('alone', 'no other member of the mesh has been reached for 5 minutes', fix);
     } else clear('alone');
-    const until = view?.self.certifiedUntil ?? null;
-    if (until !== null && until - at < ENDING_MS) {
-      const left = until <= at ? 'has ended: its advice is refused by all' : `ends in ${formatDuration(Math.ceil((until - at) / SECOND_MS) * SECOND_MS)}`;
-      complain(
-        'certificate',
-        `the certificate of this host ${left}`,
-        'its registrar renews it when it can be reached; or join anew: "honeymesh mesh join TOKEN"',
-      );
-    } else clear('certificate');
   }
 
   function inTurn(what: () => Promise<void>): Promise<void> {
@@ -245,6 +236,7 @@ export function createMeshPart({ config, directory, never }: MeshPartOptions, de
       keeper?.beat();
       desk.tick();
       alarm.tick();
+      shares.tick();
       lookAround();
     },
     async stop() {

@@ -6,7 +6,7 @@ import { isHostPrefix, networkOf, type Prefix } from '@honeymesh/intel/address';
 import type { Advice } from '@honeymesh/intel/advisories';
 import type { Ban } from '@honeymesh/intel/bans';
 import type { NewEvent, StoredEvent } from '@honeymesh/intel/events';
-import { DAY_MS, rfc3339, SECOND_MS, type UnixMs, unixMs } from '@honeymesh/intel/time';
+import { DAY_MS, MINUTE_MS, rfc3339, SECOND_MS, type UnixMs, unixMs } from '@honeymesh/intel/time';
 import { type Shared, sharedBy } from '../ledger/advice/share.ts';
 import type { Decision, Ledger } from '../ledger/decisions.ts';
 import type { Store } from '../store/port.ts';
@@ -32,6 +32,8 @@ export interface MeshShares {
   sent(word: { readonly epoch: number; readonly seq: number; readonly advice: readonly Advice[] }, signer: string | null): void;
   /** There is a mesh (again), in which this host signs as `signer`. */
   catchUp(signer: string): Promise<void>;
+  /** Every second. */
+  tick(): void;
   /** What waits is for a mesh that this host is no member of any more. */
   forget(): void;
 }
@@ -46,12 +48,17 @@ const AT_ONCE = 256;
 /** Of the log, when it is asked what was told: a day of a host that bans 100,000 is more than it could tell. */
 const MOST_READ = 50_000;
 const PAGE = 10_000;
+/** A member that has just started hears from its disk and its peers what it said before, and cannot take back what it does not know of yet. */
+const RECALLED_MS = MINUTE_MS;
 /** Clocks and rounding: an end so much later is no news. */
 const SLACK_MS = 2 * SECOND_MS;
 
 export function createMeshShares({ never }: MeshSharesOptions, { ledger, store, pipeline, share, now }: MeshSharesDeps): MeshShares {
   const waiting = new Map<Prefix, Shared>();
   const told = new Map<Prefix, Told>();
+  /** Withdrawals that came before all that was said is known again: said once more then. */
+  const again = new Map<Prefix, Shared>();
+  let recalledAt: UnixMs | null = null;
   let rememberedFor: string | null = null;
   let sharing = false;
 
@@ -60,6 +67,8 @@ export function createMeshShares({ never }: MeshSharesOptions, { ledger, store, 
     if (waiting.size >= MOST_WAITING && !waiting.has(shared.target) && shared.kind === 'advise') return;
     waiting.delete(shared.target);
     waiting.set(shared.target, shared);
+    if (shared.kind === 'advise') again.delete(shared.target);
+    else if (recalledAt !== null && again.size < MOST_WAITING) again.set(shared.target, shared);
   }
 
   async function flush(): Promise<void> {
@@ -150,6 +159,8 @@ export function createMeshShares({ never }: MeshSharesOptions, { ledger, store, 
       if (events.length > 0) void pipeline.record(events);
     },
     async catchUp(signer) {
+      recalledAt = unixMs(now() + RECALLED_MS);
+      for (const shared of waiting.values()) if (shared.kind === 'withdraw') again.set(shared.target, shared);
       if (rememberedFor !== signer) await remember(signer);
       const at = now();
       for (const ban of ledger.bans()) {
@@ -159,8 +170,16 @@ export function createMeshShares({ never }: MeshSharesOptions, { ledger, store, 
       }
       await flush();
     },
+    tick() {
+      if (recalledAt === null || now() < recalledAt) return;
+      recalledAt = null;
+      for (const shared of again.values()) waiting.set(shared.target, shared);
+      again.clear();
+      if (waiting.size > 0) void flush();
+    },
     forget() {
       waiting.clear();
+      again.clear();
     },
   };
 }

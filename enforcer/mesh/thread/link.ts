@@ -99,8 +99,12 @@ export function startMeshThread(
     },
     beat() {
       if (gone) return;
-      if (monotonicMs() - heardMs > SILENT_MS) void worker.terminate().then(() => end(`it said nothing for ${SILENT_MS / 1_000} s`));
-      else post({ kind: 'beat' });
+      if (monotonicMs() - heardMs <= SILENT_MS) {
+        post({ kind: 'beat' });
+        return;
+      }
+      void worker.terminate();
+      end(`it said nothing for ${SILENT_MS / 1_000} s`);
     },
     async stop(graceMs) {
       if (gone) return;

@@ -31,7 +31,7 @@ const OFF: MeshPlan = { settings: null, wanted: false, signatures: 'off', ports:
 const ANYWHERE: Place = { host: '0.0.0.0', port: MESH_PORT };
 
 export function planMesh(config: MeshConfig | undefined, kept: MeshKept, { hostName, directory }: MeshPlanFacts): MeshPlan {
-  const { membership, identity, trust, keys } = kept;
+  const { membership, identity, keys } = kept;
   const damaged = kept.damaged.map(({ why, fix }, at) => ({ key: `kept ${at}`, why, fix }));
   if (config === undefined && membership === null) return { ...OFF, complaints: damaged };
   const bind = config?.bind ?? readPlace(membership?.bind ?? '', MESH_PORT) ?? ANYWHERE;
@@ -50,8 +50,7 @@ export function planMesh(config: MeshConfig | undefined, kept: MeshKept, { hostN
     join,
     label: config === undefined || config.label === '' ? (membership?.label ?? '') : config.label,
     profile: config?.profile ?? 'lan',
-    // Without a certificate nobody hears this host's signatures: it is a member, and its own advice goes nowhere.
-    signatures: certificate === null && trust === null ? 'off' : signatures,
+    signatures,
     seedKey: config?.key === undefined || (keys?.keys.length ?? 0) > 0 ? null : Uint8Array.from(Buffer.from(config.key, 'base64')),
     directory,
   };
@@ -64,12 +63,11 @@ function certificateOf({ identity, trust }: MeshKept): NodeCertificate | null {
   return read.ok && read.value.kind === 'node' ? read.value : null;
 }
 
+/** That a member of `preferred` has none it says itself. */
 function identityComplaints(signatures: Signatures, certificate: NodeCertificate | null): readonly MeshComplaint[] {
-  if (certificate !== null || signatures === 'off') return [];
-  const how = '"honeymesh mesh join TOKEN" gets one from a registrar of the mesh ("honeymesh mesh invite" there), "honeymesh mesh init" begins a new mesh';
-  return signatures === 'required'
-    ? [{ key: 'identity', why: 'mesh.signatures is required and this host has no certificate: the mesh is down', fix: how }]
-    : [{ key: 'identity', why: 'this host has no certificate: it is a member, but its advice is refused by all and it takes nobody else’s', fix: how }];
+  if (certificate !== null || signatures !== 'required') return [];
+  const fix = '"honeymesh mesh join TOKEN" gets one from a registrar of the mesh ("honeymesh mesh invite" there), "honeymesh mesh init" begins a new mesh';
+  return [{ key: 'identity', why: 'mesh.signatures is required and this host has no certificate: the mesh is down', fix }];
 }
 
 function siteComplaints(config: MeshConfig | undefined, certificate: NodeCertificate | null): readonly MeshComplaint[] {

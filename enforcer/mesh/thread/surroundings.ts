@@ -10,8 +10,10 @@ const ANSWERED_MS = 10 * MINUTE_MS;
 const LOOKED_AT = 256;
 
 export interface ViewedSurroundings extends MeshSurroundings {
-  /** null: there is no mesh any more. Who answered within 10 minutes stays untouchable for the rest of them. */
+  /** null: the mesh is down. Who answered within 10 minutes stays untouchable for the rest of them, and votes are counted as before. */
   see(view: MeshView | null): void;
+  /** This host is no member any more. */
+  forget(): void;
   /** Members at addresses in `prefix`, whatever their state. */
   membersIn(prefix: Prefix): readonly MeshPeer[];
 }
@@ -22,7 +24,8 @@ interface Answered {
 }
 
 export function createSurroundings({ now }: { readonly now: () => UnixMs }): ViewedSurroundings {
-  let view: MeshView | null = null;
+  let peers: readonly MeshPeer[] = [];
+  let counted = { sites: 1, hosts: 1 };
   let answered = new Map<Address, Answered>();
   let answeredTable: PrefixTable<Answered> | undefined;
   let table: PrefixTable<readonly MeshPeer[]> | undefined;
@@ -30,14 +33,14 @@ export function createSurroundings({ now }: { readonly now: () => UnixMs }): Vie
   function tableOf(): PrefixTable<readonly MeshPeer[]> {
     if (table !== undefined) return table;
     table = createPrefixTable();
-    for (const peer of view?.peers ?? []) {
+    for (const peer of peers) {
       const address = addressOf(peer);
       if (address !== null) table.set(hostPrefix(address), [...(table.get(hostPrefix(address)) ?? []), peer]);
     }
     return table;
   }
 
-  function remember(peers: readonly MeshPeer[]): void {
+  function remember(): void {
     const at = now();
     const former = answered;
     answered = new Map([...former].filter(([, one]) => isFresh(one.at, at)));
@@ -60,16 +63,24 @@ export function createSurroundings({ now }: { readonly now: () => UnixMs }): Vie
 
   return {
     see(seen) {
-      view = seen;
+      peers = seen?.peers ?? [];
       table = undefined;
-      remember(seen?.peers ?? []);
+      if (seen !== null) counted = { sites: Math.max(1, seen.sites), hosts: Math.max(1, seen.hosts) };
+      remember();
+    },
+    forget() {
+      peers = [];
+      table = undefined;
+      counted = { sites: 1, hosts: 1 };
+      answered = new Map();
+      answeredTable = undefined;
     },
     membersIn: prefix => tableOf().within(prefix, LOOKED_AT).flat(),
     get sites() {
-      return Math.max(1, view?.sites ?? 1);
+      return counted.sites;
     },
     get hosts() {
-      return Math.max(1, view?.hosts ?? 1);
+      return counted.hosts;
     },
     hubEndpoints: [],
     answered(prefix) {
