@@ -1,7 +1,7 @@
 /** What makes hosts members: the policy of their certificates, and the template by which a host with a claim certificate gets its own. */
-import { Aws, Stack } from 'aws-cdk-lib';
+import { Aws, RemovalPolicy, Stack } from 'aws-cdk-lib';
 import { Policy, PolicyStatement, Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
-import { CfnPolicy, CfnProvisioningTemplate } from 'aws-cdk-lib/aws-iot';
+import { CfnPolicy, CfnProvisioningTemplate, CfnThingType } from 'aws-cdk-lib/aws-iot';
 import type { Function as LambdaFunction } from 'aws-cdk-lib/aws-lambda';
 import { Construct } from 'constructs';
 import { claimPolicy, hostPolicy } from '../host-policy.ts';
@@ -14,6 +14,7 @@ export interface Hosts {
   readonly policy: CfnPolicy;
   readonly claimPolicy: CfnPolicy;
   readonly template: CfnProvisioningTemplate;
+  readonly type: CfnThingType;
 }
 
 export function createHosts(scope: Construct, settings: HubSettings, hook: LambdaFunction): Hosts {
@@ -21,6 +22,10 @@ export function createHosts(scope: Construct, settings: HubSettings, hook: Lambd
   const arn = (resource: string): string => `arn:${Aws.PARTITION}:iot:${Aws.REGION}:${Aws.ACCOUNT_ID}:${resource}`;
   const policyName = `${settings.name}-host`;
   const policy = new CfnPolicy(hosts, 'Policy', { policyName, policyDocument: hostPolicy(arn) });
+  const thingType = `${settings.name}-host`;
+  const type = new CfnThingType(hosts, 'Type', { thingTypeName: thingType, thingTypeProperties: { thingTypeDescription: 'A host that runs an enforcer' } });
+  // AWS deletes a type only when it was deprecated for five minutes and no thing has it.
+  type.applyRemovalPolicy(RemovalPolicy.RETAIN);
   const templateName = settings.name;
   const claim = new CfnPolicy(hosts, 'ClaimPolicy', { policyName: `${settings.name}-claim`, policyDocument: claimPolicy(arn, templateName) });
   const { role, rights } = provisioningRole(hosts, policyName);
@@ -30,12 +35,12 @@ export function createHosts(scope: Construct, settings: HubSettings, hook: Lambd
     description: `Makes hosts members of ${settings.name}`,
     enabled: true,
     provisioningRoleArn: role.roleArn,
-    templateBody: JSON.stringify(templateBody(policyName)),
+    templateBody: JSON.stringify(templateBody({ policyName, thingType })),
     preProvisioningHook: { targetArn: hook.functionArn, payloadVersion: '2020-04-01' },
   });
   // IoT tries the hook when the template is made.
-  template.node.addDependency(permission, rights);
-  return { policy, claimPolicy: claim, template };
+  template.node.addDependency(permission, rights, type);
+  return { policy, claimPolicy: claim, template, type };
 }
 
 /** What AWS's own AWSIoTThingsRegistration allows, without things groups, billing groups and whatever else our template does not touch. */

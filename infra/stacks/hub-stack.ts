@@ -25,6 +25,7 @@ export class HubStack extends Stack {
       HostPolicy: hosts.policy.ref,
       ClaimPolicy: hosts.claimPolicy.ref,
       ProvisioningTemplate: hosts.template.ref,
+      ThingType: hosts.type.ref,
       SigningKey: ground.signer.keyArn,
       CodesTable: ground.tables.codes.tableName,
       PeersTable: ground.tables.peers.tableName,
