@@ -83,7 +83,7 @@ export async function startMeshHost(settings: MeshSettings, deps: MeshHostDeps):
   const name = signer?.certificate.nodeName ?? settings.nodeName;
   const label = new Uint8Array(Buffer.from(settings.label, 'utf8'));
   const tuning = { ...PROFILES[settings.profile], ...deps.tuning };
-  const neighbours = createNeighbours((of, at) => {
+  const neighbours = createNeighbours(name, (of, at) => {
     const certificate = signer?.roster.named(of) ?? null;
     if (certificate === null || signing === null || signing.layer.claims.signedIncarnation(of) === null) return null;
     return signer?.roster.node(certificate.kid, at).ok ? certificate : null;

@@ -20,7 +20,7 @@ export interface Neighbours {
 /** Peers in one view. */
 export const MOST_PEERS_SHOWN = 16_384;
 
-export function createNeighbours(certificateOf: (name: string, now: UnixMs) => NodeCertificate | null): Neighbours {
+export function createNeighbours(selfName: string, certificateOf: (name: string, now: UnixMs) => NodeCertificate | null): Neighbours {
   const answers = new Map<string, { readonly at: UnixMs; readonly place: Endpoint }>();
   /** Live members by host: a stream's source port says nothing. */
   const byHost = new Map<string, Map<string, Endpoint>>();
@@ -46,6 +46,7 @@ export function createNeighbours(certificateOf: (name: string, now: UnixMs) => N
   return {
     certificateOf,
     heard(event, now) {
+      if ('member' in event && typeof event.member === 'object' && event.member?.name === selfName) return;
       if (event.kind === 'join' || event.kind === 'update' || event.kind === 'alive') settle(event.member);
       else if (event.kind === 'leave') {
         forget(event.member.name);

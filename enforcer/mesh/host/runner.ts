@@ -31,11 +31,12 @@ export function createRunner({ layer, clock, act }: RunnerDeps): Runner {
     soon = false;
     if (running || stopped) return;
     running = true;
-    while (waiting.length > 0) {
+    // Once in any case: what the layer learnt may be all that happened.
+    do {
       const batch = waiting;
       waiting = [];
       act(batch);
-    }
+    } while (waiting.length > 0);
     running = false;
     arm();
   }

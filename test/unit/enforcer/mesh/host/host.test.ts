@@ -1,12 +1,43 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { encodeIntel } from '@honeymesh/intel/advisories';
+import { openEnvelope, sealEnvelope } from '@honeymesh/intel/envelope';
+import { decodeAccusations, encodeRekey } from '@honeymesh/intel/envelope-bodies';
+import { DAY_MS, type UnixMs, unixMs } from '@honeymesh/intel/time';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { prefix } from '#test/support/hm1.ts';
-import { createTestHosts, meet } from '#test/support/mesh-host.ts';
+import { keyIdOf } from '#enforcer/mesh/host/ring.ts';
+import type { MemberEvent } from '#enforcer/mesh/protocol/core/outputs.ts';
+import { issueNodeCertificate, issueRegistrarCertificate, readCertificate } from '#enforcer/mesh/signed/certificates.ts';
+import { edPublicOf } from '#enforcer/mesh/signed/keys.ts';
+import { issueRevocations } from '#enforcer/mesh/signed/revocations.ts';
+import { sealGroupKey } from '#enforcer/mesh/signed/sealed-keys.ts';
+import { createMeshState } from '#enforcer/mesh/state/state.ts';
+import { advice, CLUSTER, NOON, prefix, real, secretOf, signedBy } from '#test/support/hm1.ts';
+import { createTestHosts, GROUP_KEY, meet, type TestHost } from '#test/support/mesh-host.ts';
+import { createTestNodes, say } from '#test/support/mesh-node.ts';
+import { createStranger, deadlyFrame, deadlyPacket, type Stranger, sealedPacket } from '#test/support/mesh-stranger.ts';
 
 let hosts: ReturnType<typeof createTestHosts>;
-beforeEach(() => {
+let nodes: ReturnType<typeof createTestNodes>;
+let stranger: Stranger;
+beforeEach(async () => {
   hosts = createTestHosts();
+  nodes = createTestNodes();
+  stranger = await createStranger();
 });
-afterEach(() => hosts.stop());
+afterEach(async () => {
+  stranger.close();
+  await nodes.stop();
+  await hosts.stop();
+});
+
+const soon = (ms: number): UnixMs => unixMs(hosts.now() + ms);
+const target = prefix('203.0.113.7/32');
+const shared = (more = {}) => ({ kind: 'advise', target, tier: 'E1', reasons: ['trap-touch'], expiresAt: soon(60_000), ...more }) as const;
+const stateOf = (one: TestHost, name: string): string => one.host.view().peers.find(peer => peer.name === name)?.state ?? 'unknown';
+const told = (one: TestHost, what: string): readonly string[] => one.words.flatMap(word => (word.kind === 'peer' && word.what === what ? [word.name] : []));
+const refusedAtAll = (one: TestHost): number => one.host.view().counts.refusedAtAll ?? 0;
 
 describe('members with signatures required', () => {
   test('meet, know each other as certified, and hear advice and its withdrawal', async () => {
@@ -17,13 +48,344 @@ describe('members with signatures required', () => {
       site: 'home',
       signer: hosts.trusted.host('alba').certificate.kid,
     });
-    expect(alba.host.view()).toMatchObject({ sites: 1, hosts: 3, keyGeneration: 0, health: 0 });
-    alba.host.share([{ kind: 'advise', target: prefix('203.0.113.7/32'), tier: 'E1', reasons: ['trap-touch'], expiresAt: (hosts.now() + 60_000) as never }]);
-    await Promise.all([bruna, carla].map(one => one.until('it heard', () => one.heard().includes('advice 203.0.113.7/32'))));
+    expect(alba.host.view()).toMatchObject({ sites: 1, hosts: 3, keyGeneration: 0, keyIds: [keyIdOf(GROUP_KEY)], health: 0 });
+    alba.host.share([shared()]);
+    await Promise.all([bruna, carla].map(one => one.until('it heard', () => one.heard().includes(`advice ${target}`))));
     alba.host.share([{ kind: 'withdraw', target: prefix('203.0.113.0/24'), asError: true }]);
-    await Promise.all([bruna, carla].map(one => one.until('it was taken back', () => one.heard().includes('withdrawal 203.0.113.7/32'))));
+    await Promise.all([bruna, carla].map(one => one.until('it was taken back', () => one.heard().includes(`withdrawal ${target}`))));
     expect(alba.heard()).toEqual([]);
     expect(alba.words.filter(({ kind }) => kind === 'sent')).toHaveLength(1);
-    expect([...alba.complaints(), ...bruna.complaints()]).toEqual([]);
+    expect([...alba.complaints(), ...bruna.complaints(), ...carla.complaints()]).toEqual([]);
+    expect([alba, bruna, carla].map(refusedAtAll)).toEqual([0, 0, 0]);
+  });
+
+  test('share in the order of what was decided: lifted and banned again stands', async () => {
+    const [alba, bruna] = [await hosts.start('alba'), await hosts.start('bruna')];
+    await meet(alba, bruna);
+    alba.host.share([shared(), { kind: 'withdraw', target, asError: false }, shared({ tier: 'E2' })]);
+    await bruna.until('it heard', () => bruna.heard().includes(`advice ${target}`));
+    expect(bruna.heard().at(-1)).toBe(`advice ${target}`);
+    expect(alba.host.withdrawItem(99, false)).toBe(false);
+    const sent = alba.words.filter(word => word.kind === 'sent');
+    expect(alba.host.withdrawItem(sent.at(-1)?.seq ?? 0, true)).toBe(true);
+    await bruna.until('all of it is taken back', () => bruna.heard().includes('withdrawal all'));
+  });
+
+  test('who joins late hears what holds, and brings what others missed', async () => {
+    const [alba, bruna] = [await hosts.start('alba'), await hosts.start('bruna')];
+    alba.host.share([shared()]);
+    bruna.host.share([shared({ target: prefix('203.0.113.8/32') })]);
+    await sleep(50);
+    await meet(alba, bruna);
+    await bruna.until('it heard', () => bruna.heard().includes(`advice ${target}`));
+    await alba.until('it heard', () => alba.heard().includes('advice 203.0.113.8/32'));
+  });
+
+  test('leave with a signature, at once', async () => {
+    const [alba, bruna, carla] = [await hosts.start('alba'), await hosts.start('bruna'), await hosts.start('carla')];
+    await meet(alba, bruna, carla);
+    expect(await carla.host.leave(2_000)).toBe('told');
+    await Promise.all([alba, bruna].map(one => one.until('it left', () => told(one, 'left').includes('carla'))));
+    expect([...told(alba, 'died'), ...told(bruna, 'died')]).toEqual([]);
+  });
+
+  test('find out who is dead, and sign what they found', async () => {
+    const signed: (string | undefined)[] = [];
+    const onEvent = (event: MemberEvent): void => {
+      const opened = event.kind === 'user' ? openEnvelope(event.payload) : null;
+      if (opened?.ok && opened.value.type === 'accusation') {
+        const accusations = decodeAccusations(opened.value.body);
+        signed.push(...(accusations.ok ? accusations.value.map(({ subject }) => subject) : []));
+      }
+    };
+    const [alba, bruna, carla] = [await hosts.start('alba', { deps: { onEvent } }), await hosts.start('bruna'), await hosts.start('carla')];
+    await meet(alba, bruna, carla);
+    await carla.stop();
+    await Promise.all([alba, bruna].map(one => one.until('it died', () => told(one, 'died').includes('carla'))));
+    expect(signed).toContain('carla');
+    expect(refusedAtAll(alba)).toBe(0);
+  });
+
+  test('of another registrar are known from the first push/pull on: what proves them comes first', async () => {
+    const secret = secretOf('other registrar');
+    const dates = { notBefore: unixMs(NOON - DAY_MS), notAfter: unixMs(NOON + 20 * DAY_MS) };
+    const other = issueRegistrarCertificate({ clusterId: CLUSTER, sites: ['lab'], edPublic: edPublicOf(secret), ...dates }, hosts.trusted.rootSecret, real);
+    const elsewhere = createTestHosts({ ...hosts.trusted, registrar: other, registrarSecret: secret, host: hosts.trusted.host });
+    const alba = await hosts.start('alba');
+    const plain = hosts.trusted.host('bruna', 'lab');
+    const certificate = issueNodeCertificate({ ...plain.certificate, site: 'lab' }, { kid: other.kid, secret }, real);
+    const bruna = await elsewhere.start('bruna', { identity: { ...plain, certificate } });
+    const joined = await bruna.host.join([`127.0.0.1:${alba.port}`]);
+    expect(joined).toEqual({ contacted: 1, failed: [] });
+    expect([stateOf(alba, 'bruna'), stateOf(bruna, 'alba')]).toEqual(['alive', 'alive']);
+    // And so it is after a restart, when nobody else is there to tell.
+    await sleep(2_500);
+    expect((await createMeshState(alba.directory).load()).trust?.registrars).toHaveLength(2);
+    await elsewhere.stop();
+  });
+});
+
+describe('whoever holds the key of the group and no certificate', () => {
+  test('cannot take a live member out, neither by a goodbye in its name nor by a word of death', async () => {
+    const [alba, bruna, carla] = [await hosts.start('alba'), await hosts.start('bruna'), await hosts.start('carla')];
+    await meet(alba, bruna, carla);
+    const incarnation = carla.host.node.self().incarnation;
+    for (const from of ['carla', 'bruna', 'nobody']) await stranger.say(alba.port, sealedPacket({ kind: 'dead', incarnation, node: 'carla', from }));
+    await alba.until('it heard an accusation and carla refuted', () => told(alba, 'suspected').includes('carla') && stateOf(alba, 'carla') === 'alive');
+    expect([...told(alba, 'left'), ...told(alba, 'died')]).toEqual([]);
+    // One above all that it signed cannot even make it refute.
+    await stranger.say(alba.port, sealedPacket({ kind: 'dead', incarnation: 2 ** 31 - 2, node: 'carla', from: 'carla' }));
+    await sleep(300);
+    expect(carla.host.node.self().incarnation).toBeLessThan(10);
+  });
+
+  test('is not heard, and no member where signatures are required', async () => {
+    const alba = await hosts.start('alba');
+    await stranger.say(alba.port, sealedPacket({ kind: 'user', payload: Uint8Array.of(1) }));
+    const words = signedBy(hosts.trusted.host('bruna'), encodeIntel({ advice: [advice('203.0.113.9/32')], withdrawals: [] }), real, { issuedAt: hosts.now() });
+    await stranger.say(alba.port, sealedPacket({ kind: 'user', payload: words }));
+    const go = await nodes.start('go', { keys: [GROUP_KEY], label: 'honeymesh' });
+    await go.node.join([`127.0.0.1:${alba.port}`]);
+    expect(alba.host.view().peers).toEqual([]);
+    expect(await go.node.sendReliable({ address: Uint8Array.of(127, 0, 0, 1), port: alba.port }, words)).toBeNull();
+    await alba.until('all was refused', () => refusedAtAll(alba) >= 4);
+    await alba.stop();
+    expect(alba.refusals()).toMatchObject({ 'user message of a stranger': 3, 'alive: unsigned': expect.any(Number) });
+    expect(alba.heard()).toEqual([]);
+  });
+
+  test('is a member where signatures are preferred, and is neither heard nor told anything of ours', async () => {
+    const preferred = { settings: { signatures: 'preferred' } } as const;
+    const [alba, bruna] = [await hosts.start('alba', preferred), await hosts.start('bruna', preferred)];
+    await meet(alba, bruna);
+    // At an address of its own, or it would pass for a member's neighbour.
+    const go = await nodes.start('go', { keys: [GROUP_KEY], label: 'honeymesh', bind: '127.0.0.8' });
+    await go.node.join([`127.0.0.1:${alba.port}`]);
+    await bruna.until('it knows go', () => stateOf(bruna, 'go') === 'alive');
+    expect(bruna.host.view().peers.find(({ name }) => name === 'go')).toMatchObject({ signed: false, signer: null, site: null });
+    go.node.tell({ kind: 'broadcast', payload: Uint8Array.of(7), push: true });
+    await go.node.sendReliable('alba', Uint8Array.of(7));
+    alba.host.share([shared()]);
+    await bruna.until('it heard', () => bruna.heard().includes(`advice ${target}`));
+    await alba.until('the stream was refused', () => refusedAtAll(alba) > 0);
+    await sleep(1_500);
+    expect(go.events.filter(({ kind }) => kind === 'user')).toEqual([]);
+    expect(go.events.filter(({ kind }) => kind === 'merge')).toEqual([]);
+    await alba.stop();
+    expect(alba.refusals()['user message of an uncertified member']).toBeGreaterThan(0);
+    expect(told(bruna, 'joined')).toContain('go');
+  });
+
+  test('gets no packet taken twice', async () => {
+    const alba = await hosts.start('alba');
+    const packet = sealedPacket({ kind: 'ping', sequence: 1, node: 'alba' });
+    for (let count = 0; count < 3; count++) await stranger.say(alba.port, packet);
+    await alba.until('replays were refused', () => refusedAtAll(alba) === 2);
+    await alba.stop();
+    expect(alba.refusals()).toEqual({ replayed: 2 });
+  });
+});
+
+describe('a restart', () => {
+  test('keeps words, names, incarnation and keys, and begins an epoch of its own', async () => {
+    const [alba, bruna] = [await hosts.start('alba'), await hosts.start('bruna')];
+    await meet(alba, bruna);
+    bruna.host.share([shared(), shared({ target: prefix('203.0.113.8/32') })]);
+    alba.host.share([shared({ target: prefix('203.0.113.9/32') })]);
+    await alba.until('it heard', () => alba.heard().length === 2);
+    const before = alba.host.node.self().incarnation;
+    await alba.stop();
+    await bruna.stop();
+    const kept = await createMeshState(alba.directory).load();
+    expect(kept.trust?.names).toEqual(expect.arrayContaining(['alba', 'bruna']));
+    expect(kept.epoch).toBe(1);
+    // Alone: nobody is there to tell.
+    const again = await hosts.start('alba', { directory: alba.directory, settings: { seedKey: secretOf('another') } });
+    await again.until('it remembers', () => again.heard().length === 2);
+    expect([...again.heard()].sort()).toEqual(['advice 203.0.113.7/32', 'advice 203.0.113.8/32']);
+    expect(again.host.node.self().incarnation).toBeGreaterThan(before);
+    expect((await createMeshState(alba.directory).load()).epoch).toBe(2);
+    expect(again.host.keys().keys).toEqual([GROUP_KEY]);
+    expect(again.host.view().hosts).toBe(2);
+    // What it said before it can still take back.
+    again.host.withdraw([prefix('203.0.113.9/32')], false);
+    await again.until('it said so', () => (again.host.view().counts.envelopesSaid ?? 0) === 1);
+  });
+
+  test('does not bring back what was taken back, even where nobody had time to say goodbye', async () => {
+    const said: Uint8Array[] = [];
+    const onEvent = (event: MemberEvent): void => void (event.kind === 'user' && said.push(Uint8Array.from(event.payload)));
+    const [alba, bruna] = [await hosts.start('alba', { deps: { onEvent } }), await hosts.start('bruna')];
+    await meet(alba, bruna);
+    bruna.host.share([shared()]);
+    await alba.until('it heard', () => alba.heard().length === 1);
+    bruna.host.share([{ kind: 'withdraw', target, asError: false }]);
+    await alba.until('it was taken back', () => alba.heard().length === 2);
+    await sleep(1_500);
+    // As after a crash: the folder as it is, with the first host still running.
+    const kept = await createMeshState(alba.directory).load();
+    await alba.stop();
+    await createMeshState(alba.directory).keepEnvelopes(kept.envelopes);
+    const again = await hosts.start('alba', { directory: alba.directory });
+    await sleep(300);
+    await bruna.stop();
+    // What bruna said first, thrown in once more by one who is allowed to speak.
+    for (const payload of said) again.host.announce(payload);
+    await sleep(100);
+    expect(again.heard().filter(what => what.startsWith('advice'))).toEqual([]);
+  });
+
+  test('with its count lost is told of by what others remember', async () => {
+    const [alba, bruna] = [await hosts.start('alba'), await hosts.start('bruna')];
+    await meet(alba, bruna);
+    alba.host.share([shared()]);
+    await bruna.until('it heard', () => bruna.heard().length === 1);
+    await alba.stop();
+    const again = await hosts.start('alba', { settings: { join: [`127.0.0.1:${bruna.port}`] } });
+    await again.until('it complains', () => again.complaints().includes('own-key'));
+  });
+});
+
+describe('orders of a registrar', () => {
+  test('a new group key, sealed to each, is used by all from its time on, and the old one is dropped', async () => {
+    const [alba, bruna] = [await hosts.start('alba'), await hosts.start('bruna')];
+    await meet(alba, bruna);
+    const certified = alba.host.certified().map(bytes => readCertificate(bytes));
+    const recipients = certified.flatMap(read => (read.ok && read.value.kind === 'node' ? [read.value] : []));
+    expect(recipients.map(({ nodeName }) => nodeName).sort()).toEqual(['alba', 'bruna']);
+    const key = secretOf('next group');
+    const sealing = { clusterId: CLUSTER, issuer: hosts.trusted.registrar.kid, ephemeralSecret: secretOf('once') };
+    const body = sealGroupKey({ generation: 1, key, useAt: soon(300), dropOldAt: soon(900) }, recipients, sealing);
+    const header = { kid: hosts.trusted.registrar.kid, epoch: 1, seq: 1, issuedAt: hosts.now(), ttlS: 3_600, type: 'rekey' } as const;
+    const envelope = sealEnvelope(header, encodeRekey(body), { clusterId: CLUSTER, secret: hosts.trusted.registrarSecret, signatures: real });
+    expect(alba.host.announce(envelope)).toEqual([]);
+    await Promise.all(
+      [alba, bruna].map(one => one.until('only the new key is left', () => one.host.keys().keys.length === 1 && one.host.keys().generation === 1)),
+    );
+    expect([alba, bruna].map(one => one.host.keys().keys)).toEqual([[key], [key]]);
+    expect(told(bruna, 'key-used')).toEqual(['bruna']);
+    alba.host.share([shared()]);
+    await bruna.until('it heard', () => bruna.heard().length === 1);
+    await bruna.stop();
+    expect((await createMeshState(bruna.directory).load()).keys).toEqual({ keys: [key], generation: 1 });
+    expect(alba.host.announce(Uint8Array.of(1, 2, 3))).toEqual(['not-hm1']);
+  });
+
+  test('keys handed over are taken where they are newer, and only then', async () => {
+    const alba = await hosts.start('alba');
+    const off = await hosts.start('off', { identity: null, settings: { signatures: 'off' } });
+    for (const one of [alba, off]) {
+      const [older, newer] = [secretOf('older'), secretOf('newer')];
+      one.host.adoptKeys({ keys: [newer, GROUP_KEY], generation: 3 });
+      expect(one.host.keys()).toEqual({ keys: [newer, GROUP_KEY], generation: 3 });
+      one.host.adoptKeys({ keys: [older], generation: 2 });
+      expect(one.host.keys().generation).toBe(3);
+      await sleep(100);
+      expect((await createMeshState(one.directory).load()).keys?.generation).toBe(3);
+    }
+  });
+
+  test('a revocation is learnt, told to the ledger and to others, and kept; its words are no more heard', async () => {
+    const [alba, bruna, carla] = [await hosts.start('alba'), await hosts.start('bruna'), await hosts.start('carla')];
+    await meet(alba, bruna, carla);
+    const { kid, notAfter } = hosts.trusted.host('carla').certificate;
+    const by = { kid: hosts.trusted.registrar.kid, secret: hosts.trusted.registrarSecret };
+    const list = issueRevocations({ clusterId: CLUSTER, number: 1, entries: [{ kid, notAfter }] }, by, real, hosts.now());
+    expect(alba.host.learn([Uint8Array.of(1)], [list.bytes])).toEqual(['malformed-certificate']);
+    expect(alba.heard()).toEqual(['revoked']);
+    await bruna.until('it heard of it', () => bruna.heard().includes('revoked') && told(bruna, 'revoked').includes('carla'));
+    await carla.until('it heard of it, too', () => carla.complaints().includes('revoked'));
+    expect(alba.host.view().peers.find(({ name }) => name === 'carla')?.signed).toBe(false);
+    carla.host.share([shared()]);
+    await sleep(300);
+    expect(alba.heard()).toEqual(['revoked']);
+    await bruna.stop();
+    expect((await createMeshState(bruna.directory).load()).trust?.revocations).toHaveLength(1);
+  });
+
+  test('a renewed certificate is told to all with the next meta, and kept', async () => {
+    const [alba, bruna] = [await hosts.start('alba'), await hosts.start('bruna')];
+    await meet(alba, bruna);
+    const renewed = hosts.trusted.host('alba', 'home', unixMs(NOON - DAY_MS / 2)).certificate;
+    expect(alba.host.renew(Uint8Array.of(1))).toBe(false);
+    expect(alba.host.renew(hosts.trusted.host('bruna').certificate.bytes)).toBe(false);
+    expect(alba.host.renew(renewed.bytes)).toBe(true);
+    await bruna.until('it knows', () => bruna.host.certified().some(bytes => Buffer.compare(bytes, renewed.bytes) === 0));
+    expect(alba.host.view().self.certifiedUntil).toBe(renewed.notAfter);
+    await alba.stop();
+    expect((await createMeshState(alba.directory).load()).trust?.certificate).toEqual(renewed.bytes);
+  });
+});
+
+describe('a host', () => {
+  test('without a certificate does not start where signatures are required, and says how to mend it', async () => {
+    const refused = await hosts.refused('alba', { identity: null });
+    expect(refused.why).toContain('no certificate');
+    expect(refused.fix).toContain('mesh join');
+  });
+
+  test('with a certificate for other keys, or of another cluster, does not start either', async () => {
+    const alba = hosts.trusted.host('alba');
+    expect((await hosts.refused('alba', { identity: { ...alba, edSecret: secretOf('other') } })).why).toContain('other keys');
+    const forged = { ...alba, certificate: { ...alba.certificate, bytes: Uint8Array.from(alba.certificate.bytes) } };
+    forged.certificate.bytes[forged.certificate.bytes.length - 1] = (forged.certificate.bytes.at(-1) ?? 0) ^ 1;
+    expect((await hosts.refused('alba', { identity: forged })).why).toContain('bad-signature');
+  });
+
+  test('without a certificate is a plain member where they are preferred, and says so', async () => {
+    const alba = await hosts.start('alba', { identity: null, settings: { signatures: 'preferred' } });
+    expect(alba.complaints()).toEqual(['identity']);
+    alba.host.share([shared()]);
+    expect(alba.words.filter(({ kind }) => kind === 'sent')).toEqual([]);
+    expect(alba.host.view().self).toMatchObject({ signer: null, site: null, certifiedUntil: null });
+  });
+
+  test('with signatures off counts user messages and does nothing with them', async () => {
+    const alba = await hosts.start('alba', { identity: null, settings: { signatures: 'off' } });
+    await stranger.say(alba.port, sealedPacket({ kind: 'user', payload: Uint8Array.of(1) }));
+    await alba.until('it counted', () => alba.host.view().counts.userMessages === 1);
+    expect([alba.heard(), alba.complaints()]).toEqual([[], []]);
+  });
+
+  test('that cannot listen says why', async () => {
+    const alba = await hosts.start('alba');
+    const refused = await hosts.refused('bruna', { settings: { port: alba.port } });
+    expect(refused.why).toContain('in-use');
+    expect(refused.fix).toContain('mesh.bind');
+    const key = await hosts.refused('bruna', { settings: { seedKey: new Uint8Array(5) } });
+    expect(key.fix).toContain('mesh.key');
+  });
+
+  test('is alive after the two packets that end a Go node of memberlist v0.7.0, and counts them', async () => {
+    const alba = await hosts.start('alba');
+    await stranger.say(alba.port, deadlyPacket());
+    await say(alba.port, deadlyFrame());
+    await alba.until('both were refused', () => refusedAtAll(alba) === 2);
+    const bruna = await hosts.start('bruna');
+    await meet(alba, bruna);
+    await alba.stop();
+    expect(alba.refusals()).toEqual({ 'bad-padding': 1, 'empty-plaintext': 1 });
+  });
+
+  test('shows its picture not more often than once a second, however much happens', async () => {
+    const [alba, bruna] = [await hosts.start('alba'), await hosts.start('bruna')];
+    await meet(alba, bruna);
+    const before = alba.words.filter(({ kind }) => kind === 'view').length;
+    for (let count = 0; count < 20; count++) {
+      await stranger.say(alba.port, sealedPacket({ kind: 'suspect', incarnation: bruna.host.node.self().incarnation, node: 'bruna', from: `n${count}` }));
+      await sleep(100);
+    }
+    expect(alba.words.filter(({ kind }) => kind === 'view').length - before).toBeLessThanOrEqual(4);
+  });
+
+  test('keeps its secrets to itself', async () => {
+    const alba = await hosts.start('alba');
+    const text = JSON.stringify(alba.host.view());
+    const identity = await readFile(join(alba.directory, 'identity.json'), 'utf8');
+    for (const secret of [Buffer.from(GROUP_KEY), Buffer.from(secretOf('alba ed'))]) {
+      expect(text).not.toContain(secret.toString('hex'));
+      expect(text).not.toContain(secret.toString('base64'));
+    }
+    expect(identity).toContain(Buffer.from(secretOf('alba ed')).toString('base64'));
   });
 });
