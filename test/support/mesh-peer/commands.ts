@@ -6,11 +6,13 @@ import type { Keyring } from '#enforcer/mesh/protocol/wire/keyring.ts';
 import { base64, durationMs, fromBase64, list } from './flags.ts';
 import type { PeerState } from './peer.ts';
 import { describeMember, latin1Of, nameOf, nowMicros, type Say } from './report.ts';
+import { type createWire, fromHex } from './wire-commands.ts';
 
 interface CommandDeps {
   readonly node: MeshNode;
   readonly keyring: Keyring;
   readonly state: PeerState;
+  readonly wire: ReturnType<typeof createWire>;
   readonly say: Say;
   /** What we broadcast ourselves is not news when it comes back. */
   readonly seen: (payload: Uint8Array) => void;
@@ -20,7 +22,7 @@ type Fields = Readonly<Record<string, unknown>>;
 type Command = (args: readonly string[]) => Fields | Promise<Fields>;
 
 /** A command that fails says so in its reply; it never ends the peer. */
-export function createCommands({ node, keyring, state, say, seen }: CommandDeps) {
+export function createCommands({ node, keyring, state, wire, say, seen }: CommandDeps) {
   const text = (args: readonly string[], at: number, what: string): string => {
     const value = args[at];
     if (value === undefined) throw new Error(`${what} is missing`);
@@ -95,6 +97,15 @@ export function createCommands({ node, keyring, state, say, seen }: CommandDeps)
       if (event.kind === 'ping-failed') throw new Error(event.why);
       return { node: nameOf(event.node), rtt_us: Math.round(event.rttMs * 1000), payload: base64(event.payload ?? new Uint8Array()) };
     },
+    async packet(args) {
+      await wire.packet(place(text(args, 0, 'the address')), fromHex(text(args, 1, 'the message')));
+      return {};
+    },
+    async raw(args) {
+      await wire.raw(place(text(args, 0, 'the address')), fromHex(text(args, 1, 'the datagram')));
+      return {};
+    },
+    stream: args => wire.stream(place(text(args, 0, 'the address')), fromHex(text(args, 1, 'the message'))),
     watch(args) {
       state.watch = durationMs(text(args, 0, 'how often')) > 0;
       return {};

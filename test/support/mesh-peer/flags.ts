@@ -1,36 +1,43 @@
 /** The peer's command line, in Go's style: `-x v`, `-x=v`, `--x v`; a boolean alone is true, and false only as `-x=false`. */
-import { PROFILES, type Tuning } from '#enforcer/mesh/protocol/core/options.ts';
+import { MAX_META_BYTES, MAX_NAME_BYTES, PROFILES, type Tuning } from '#enforcer/mesh/protocol/core/options.ts';
+import { LONGEST_LABEL } from '#enforcer/mesh/protocol/wire/label.ts';
 
-const TEXT = ['name', 'bind', 'advertise', 'join', 'key', 'label', 'meta', 'state', 'ack-payload', 'delegate-proto', 'profile'] as const;
-const NUMBER = ['port', 'proto', 'loss'] as const;
-const DURATION = ['watch'] as const;
-const BOOLEAN = ['skip-label-check', 'verify-in', 'verify-out', 'compress', 'relay', 'source', 'pings', 'log'] as const;
+const TEXT = ['name', 'bind', 'advertise', 'join', 'key', 'label', 'meta', 'state', 'ack-payload', 'delegate-proto', 'profile', 'dns-config-path'] as const;
+const WHOLE = ['port', 'proto'] as const;
+const SHARE = ['loss'] as const;
+const DURATION = ['watch', 'queue-check-interval'] as const;
+const BOOLEAN = ['skip-label-check', 'verify-in', 'verify-out', 'compress', 'relay', 'trace', 'source', 'pings', 'log'] as const;
 
 type Flags = Partial<Record<(typeof TEXT)[number], string>> &
-  Partial<Record<(typeof NUMBER)[number] | (typeof DURATION)[number], number>> &
+  Partial<Record<(typeof WHOLE)[number] | (typeof SHARE)[number] | (typeof DURATION)[number], number>> &
   Partial<Record<(typeof BOOLEAN)[number], boolean>> & { tuning: Partial<Tuning> };
 
-/** Flags for what memberlist's Config has, and the rest of our tuning. Durations in Go's notation. */
-const TUNING: Readonly<Record<string, readonly [keyof Tuning, 'duration' | 'number' | 'boolean']>> = {
+/** Flags for what memberlist's Config has, by its names, and the rest of our tuning. Durations in Go's notation. */
+export const TUNING: Readonly<Record<string, readonly [keyof Tuning, 'duration' | 'whole' | 'boolean' | 'share']>> = {
   'tcp-timeout': ['tcpTimeoutMs', 'duration'],
-  'indirect-checks': ['indirectChecks', 'number'],
-  'retransmit-mult': ['retransmitMult', 'number'],
-  'suspicion-mult': ['suspicionMult', 'number'],
-  'suspicion-max-timeout-mult': ['suspicionMaxTimeoutMult', 'number'],
+  'indirect-checks': ['indirectChecks', 'whole'],
+  'retransmit-mult': ['retransmitMult', 'whole'],
+  'suspicion-mult': ['suspicionMult', 'whole'],
+  'suspicion-max-timeout-mult': ['suspicionMaxTimeoutMult', 'whole'],
   'push-pull-interval': ['pushPullIntervalMs', 'duration'],
   'probe-interval': ['probeIntervalMs', 'duration'],
   'probe-timeout': ['probeTimeoutMs', 'duration'],
   'disable-tcp-pings': ['disableTcpPings', 'boolean'],
-  'awareness-max-multiplier': ['awarenessMaxMultiplier', 'number'],
-  'gossip-nodes': ['gossipNodes', 'number'],
+  'awareness-max-multiplier': ['awarenessMaxMultiplier', 'whole'],
+  'gossip-nodes': ['gossipNodes', 'whole'],
   'gossip-interval': ['gossipIntervalMs', 'duration'],
   'gossip-to-the-dead-time': ['gossipToTheDeadMs', 'duration'],
   'dead-node-reclaim-time': ['deadNodeReclaimMs', 'duration'],
-  'udp-buffer-size': ['packetBytes', 'number'],
-  'handoff-queue-depth': ['handoffQueueDepth', 'number'],
+  'udp-buffer-size': ['packetBytes', 'whole'],
+  'handoff-queue-depth': ['handoffQueueDepth', 'whole'],
   'rejoin-interval': ['rejoinIntervalMs', 'duration'],
   'announce-interval': ['announceIntervalMs', 'duration'],
-  'eager-peers': ['eagerPeers', 'number'],
+  'remember-lost': ['rememberLostMs', 'duration'],
+  'eager-peers': ['eagerPeers', 'whole'],
+  'max-members': ['maxMembers', 'whole'],
+  'user-queue-items': ['userQueueItems', 'whole'],
+  'nack-share': ['nackShare', 'share'],
+  'user-share': ['userShare', 'share'],
 };
 
 export interface PeerFlags {
@@ -52,10 +59,15 @@ export interface PeerFlags {
   readonly tuning: Tuning;
   readonly relay: boolean;
   readonly loss: number;
+  readonly trace: boolean;
   readonly source: boolean;
   readonly pings: boolean;
   readonly watch: boolean;
   readonly log: boolean;
+  /** How often queues are logged, ms; 0: never. */
+  readonly queueCheckMs: number;
+  /** Where the server is named that is asked over TCP first. */
+  readonly dnsConfigPath: string;
 }
 
 /** Throws with a sentence for whoever typed it. */
@@ -63,16 +75,22 @@ export function parseFlags(args: readonly string[]): PeerFlags {
   const flags = readFlags(args);
   const profile = flags.profile ?? 'lan';
   if (!Object.hasOwn(PROFILES, profile)) throw new Error(`-profile ${profile}: there are lan, wan and local`);
-  const [least = 0, most = 0, current = 0] = (flags['delegate-proto'] ?? '0,0,0').split(',').map(Number);
   const protocol = flags.proto ?? 2;
-  if (![1, 2, 3, 4, 5].includes(protocol)) throw new Error(`-proto ${protocol}: it is 1 to 5`);
+  if (protocol < 1 || protocol > 5) throw new Error(`-proto ${protocol}: it is 1 to 5`);
+  if ((flags.port ?? 0) > 65_535) throw new Error(`-port ${flags.port}: it is 0 to 65535`);
+  const [least = 0, most = 0, current = 0] = delegateVersions(flags['delegate-proto'] ?? '0,0,0');
+  const keys = list(flags.key).map(key => fromBase64(key));
+  for (const { length } of keys) if (![16, 24, 32].includes(length)) throw new Error(`-key: a key of ${length} bytes; it has 16, 24 or 32`);
+  atMost('name', Buffer.byteLength(flags.name ?? ''), MAX_NAME_BYTES);
+  atMost('label', Buffer.byteLength(flags.label ?? ''), LONGEST_LABEL);
+  atMost('meta', fromBase64(flags.meta ?? '').length, MAX_META_BYTES);
   return {
     name: flags.name ?? `peer-${process.pid}`,
     bind: flags.bind ?? '127.0.0.1',
     port: flags.port ?? 0,
     advertise: flags.advertise ?? null,
     join: list(flags.join),
-    keys: list(flags.key).map(key => fromBase64(key)),
+    keys,
     label: new Uint8Array(Buffer.from(flags.label ?? '')),
     skipLabelCheck: flags['skip-label-check'] ?? false,
     meta: fromBase64(flags.meta ?? ''),
@@ -85,11 +103,27 @@ export function parseFlags(args: readonly string[]): PeerFlags {
     tuning: { ...PROFILES[profile as keyof typeof PROFILES], ...flags.tuning },
     relay: flags.relay ?? false,
     loss: flags.loss ?? 0,
+    trace: flags.trace ?? false,
     source: flags.source ?? false,
     pings: flags.pings ?? false,
     watch: (flags.watch ?? 50) > 0,
     log: flags.log ?? false,
+    queueCheckMs: flags['queue-check-interval'] ?? 30_000,
+    dnsConfigPath: flags['dns-config-path'] ?? '/etc/resolv.conf',
   };
+}
+
+function atMost(flag: string, bytes: number, most: number): void {
+  if (bytes > most) throw new Error(`-${flag}: ${bytes} bytes; it has ${most} at the most`);
+}
+
+/** Least, most, current: a byte each. */
+function delegateVersions(text: string): readonly number[] {
+  const versions = text.split(',').map(Number);
+  if (versions.length !== 3 || versions.some(version => !Number.isInteger(version) || version < 0 || version > 255)) {
+    throw new Error(`-delegate-proto ${text}: three numbers, such as 2,5,4`);
+  }
+  return versions;
 }
 
 function readFlags(args: readonly string[]): Flags {
@@ -109,12 +143,13 @@ function readFlags(args: readonly string[]): Flags {
   return flags;
 }
 
-type Kind = 'text' | 'number' | 'duration' | 'boolean';
+type Kind = 'text' | 'whole' | 'share' | 'duration' | 'boolean';
 
 function kindOf(name: string): Kind | null {
   const among = (names: readonly string[]): boolean => names.includes(name);
   if (among(TEXT)) return 'text';
-  if (among(NUMBER)) return 'number';
+  if (among(WHOLE)) return 'whole';
+  if (among(SHARE)) return 'share';
   if (among(DURATION)) return 'duration';
   if (among(BOOLEAN)) return 'boolean';
   return TUNING[name]?.[1] ?? null;
@@ -127,8 +162,11 @@ function readValue(name: string, kind: Kind, text: string): string | number | bo
     case 'boolean':
       if (!/^(1|t|true|0|f|false)$/i.test(text)) throw new Error(`-${name}=${text}: true or false`);
       return /^[1t]/i.test(text);
-    case 'number':
-      if (text.trim() === '' || !Number.isFinite(Number(text))) throw new Error(`-${name} ${text}: not a number`);
+    case 'whole':
+      if (!/^\d{1,9}$/.test(text)) throw new Error(`-${name} ${text}: not a whole number`);
+      return Number(text);
+    case 'share':
+      if (!/^(0|1|0?\.\d+|0\.|1\.0*)$/.test(text)) throw new Error(`-${name} ${text}: a share from 0 to 1`);
       return Number(text);
     case 'duration':
       return durationMs(text);

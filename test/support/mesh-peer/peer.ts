@@ -7,7 +7,10 @@ import type { MemberEvent } from '#enforcer/mesh/protocol/core/outputs.ts';
 import { createKeyring, type Keyring } from '#enforcer/mesh/protocol/wire/keyring.ts';
 import { createCommands } from './commands.ts';
 import { base64, type PeerFlags, parseFlags } from './flags.ts';
+import { createRelay } from './relay.ts';
 import { createSay, describeMember, latin1Of, nameOf, nowMicros, type Say } from './report.ts';
+import { createTrace } from './trace.ts';
+import { createWire } from './wire-commands.ts';
 
 /** What may change while it runs. */
 export interface PeerState {
@@ -19,6 +22,7 @@ export interface PeerState {
 }
 
 const MOST_SEEN = 65_536;
+const END_MS = 1000;
 
 function flagsOrExit(): PeerFlags {
   try {
@@ -51,28 +55,25 @@ export async function runPeer(): Promise<void> {
     process.exit(2);
   }
   const seen = createSeen();
-  const relays: Uint8Array[] = [];
   let node: MeshNode | null = null;
-
-  /** From within an event the core is busy: what is passed on is passed on right after. */
-  function relay(payload: Uint8Array): void {
-    relays.push(payload);
-    if (relays.length > 1) return;
-    setImmediate(() => {
-      for (const each of relays.splice(0)) node?.tell({ kind: 'broadcast', payload: each, push: false });
-    });
-  }
+  const relay = createRelay(payload => node?.tell({ kind: 'broadcast', ...payload }));
+  const cover = { keyring, label: flags.label };
+  const trace = flags.trace ? createTrace(cover, say) : null;
 
   const started = await startNode(optionsOf(flags, keyring, advertise), {
     hooks: { localState: () => state.state, ...(flags.ackPayload === null ? {} : { ackPayload: () => flags.ackPayload }) },
     onEvent: createTeller(flags, state, say, payload => {
       const first = seen.first(payload);
-      if (first && state.relay) relay(payload);
+      if (first && state.relay) relay.take(payload);
       return first;
     }),
     onRefusal: refusal => log(`refused (${refusal.by}): ${refusal.why}${refusal.from === null ? '' : ` from ${textOfEndpoint(refusal.from)}`}`),
     onTrouble: error => log(`trouble: ${error.message}`),
-    letsOut: () => state.loss === 0 || Math.random() >= state.loss,
+    letsOut(bytes, to) {
+      trace?.sent(bytes, to);
+      return state.loss === 0 || Math.random() >= state.loss;
+    },
+    wrap: envelope => relay.wrap(trace === null ? envelope : trace.wrap(envelope)),
   });
   if (!started.ok) {
     process.stderr.write(`peer: ${flags.bind}:${flags.port}: ${started.why}\n`);
@@ -81,7 +82,10 @@ export async function runPeer(): Promise<void> {
   node = started.value;
   say('ready', { node: flags.name, addr: textOfEndpoint(node.advertised) });
 
-  const commands = createCommands({ node, keyring, state, say, seen: payload => void seen.first(payload) });
+  const { verifyOutgoing, tuning, versions } = flags;
+  const wire = createWire({ ...cover, protocol: versions[2] ?? 2, verifyOutgoing, timeoutMs: tuning.tcpTimeoutMs });
+  const commands = createCommands({ node, keyring, state, wire, say, seen: payload => void seen.first(payload) });
+  if (flags.log && flags.queueCheckMs > 0) setInterval(() => log(queuesOf(node)), flags.queueCheckMs).unref();
   const quit = once(async () => {
     await node?.stop();
     say('quit');
@@ -91,10 +95,17 @@ export async function runPeer(): Promise<void> {
   process.on('SIGINT', quit);
   if (flags.join.length > 0) await commands.run(`join ${flags.join.join(',')}`);
   // One after the other: what comes after a join may count on it.
-  for await (const line of createInterface({ input: process.stdin, crlfDelay: Number.POSITIVE_INFINITY })) {
-    if (!(await commands.run(line))) break;
-  }
-  quit();
+  let last = Promise.resolve(true);
+  const lines = createInterface({ input: process.stdin, crlfDelay: Number.POSITIVE_INFINITY });
+  lines.on('line', line => {
+    last = last.then(async going => going && (await commands.run(line)));
+    void last.then(going => going || quit());
+  });
+  lines.on('close', () => {
+    // Whoever goes away waits for no join that nobody answers.
+    setTimeout(quit, END_MS);
+    void last.then(quit);
+  });
 }
 
 function optionsOf(flags: PeerFlags, keyring: Keyring, advertise: Endpoint | null): NodeOptions {
@@ -166,6 +177,11 @@ function createSeen() {
       return true;
     },
   };
+}
+
+function queuesOf(node: MeshNode | null): string {
+  const { newsQueued = 0, userQueued = 0, handoffQueued = 0 } = node?.stats() ?? {};
+  return `queued: ${newsQueued} of members, ${userQueued} of users, ${handoffQueued} not yet read`;
 }
 
 function once(action: () => Promise<void>): () => void {
