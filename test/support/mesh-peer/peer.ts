@@ -2,6 +2,7 @@
 import { createInterface } from 'node:readline';
 import { type MeshNode, type NodeOptions, startNode } from '#enforcer/mesh/node/node.ts';
 import { endpointFrom, parseTarget, textOfEndpoint } from '#enforcer/mesh/node/places.ts';
+import { createLookup } from '#enforcer/mesh/node/resolve.ts';
 import type { Endpoint } from '#enforcer/mesh/protocol/core/endpoint.ts';
 import type { MemberEvent } from '#enforcer/mesh/protocol/core/outputs.ts';
 import { createKeyring, type Keyring } from '#enforcer/mesh/protocol/wire/keyring.ts';
@@ -67,6 +68,7 @@ export async function runPeer(): Promise<void> {
       if (first && state.relay) relay.take(payload);
       return first;
     }),
+    lookup: createLookup({ resolvConf: flags.dnsConfigPath, timeoutMs: 2000 }),
     onRefusal: refusal => log(`refused (${refusal.by}): ${refusal.why}${refusal.from === null ? '' : ` from ${textOfEndpoint(refusal.from)}`}`),
     onTrouble: error => log(`trouble: ${error.message}`),
     letsOut(bytes, to) {
