@@ -2,6 +2,8 @@
  * The composition root: the only place where the parts meet. Read top to bottom it is the architecture: kernel and ledger, the
  * pipeline between them, what feeds it (kernel, traps, operator), what keeps it current, and the control socket.
  */
+import { randomBytes } from 'node:crypto';
+import { hostname } from 'node:os';
 import type { AllowEntry } from '@honeymesh/intel/bans';
 import type { Degraded, NewEvent } from '@honeymesh/intel/events';
 import { rfc3339, SECOND_MS, type UnixMs, unixMs } from '@honeymesh/intel/time';
@@ -28,6 +30,8 @@ import { PARTS } from './launch/parts.ts';
 import { mergePorts } from './launch/published-ports.ts';
 import { createLedger } from './ledger/ledger.ts';
 import type { MeshPart } from './mesh/port.ts';
+import { createMembership } from './mesh/registrar/membership.ts';
+import { createEd25519 } from './mesh/signed/keys.ts';
 import { createMeshState } from './mesh/state/state.ts';
 import { createSurroundings } from './mesh/thread/surroundings.ts';
 import { createBanList } from './pipeline/ban-list.ts';
@@ -60,6 +64,7 @@ export async function startDaemon(channel: LauncherChannel, onStopOrder: () => v
   const since = now();
   const log = createLog({ level: config.log.level, instance });
   const over = new AbortController();
+  const onBug = (error: unknown): void => log.error('an operation failed', { error: error instanceof Error ? (error.stack ?? error.message) : String(error) });
 
   // What is kept: in the kernel, on the disk.
   const kernel = openPinnedKernel({ pinDirectory: paths.pins }, { now });
@@ -128,6 +133,7 @@ export async function startDaemon(channel: LauncherChannel, onStopOrder: () => v
   let meshPorts: ServedPorts = { tcp: [], udp: [] };
   const serve = (): void => kernel.setServedPorts(mergePorts([served, meshPorts]), readListening(options.listeners).served);
   const meshDirectory = `${paths.state}/mesh`;
+  const meshState = createMeshState(meshDirectory);
   mesh = createMeshPart(
     { config: config.mesh, directory: meshDirectory, never: config.share.never },
     {
@@ -137,8 +143,8 @@ export async function startDaemon(channel: LauncherChannel, onStopOrder: () => v
       store,
       degraded,
       log,
-      loadKept: () => createMeshState(meshDirectory).load(),
-      isRegistrar: () => false,
+      loadKept: meshState.load,
+      isRegistrar: () => membership.isRegistrar(),
       onPorts(ports) {
         meshPorts = ports;
         serve();
@@ -146,7 +152,21 @@ export async function startDaemon(channel: LauncherChannel, onStopOrder: () => v
       now,
     },
   );
-  const meshUp = mesh.start();
+  const membership = await createMembership(
+    { config: config.mesh, directory: meshDirectory, hostName: hostname() },
+    {
+      mesh,
+      state: meshState,
+      signatures: createEd25519(),
+      record: event => void pipeline.record([event]),
+      complain: (key, why, fix) => degraded.raise({ part: 'mesh', why, fix }, key),
+      recovered: key => degraded.clear('mesh', key),
+      onBug,
+      now,
+      random: length => Uint8Array.from(randomBytes(length)),
+    },
+  );
+  const meshUp = mesh.start().then(membership.start);
   traps = createTrapPart({ config, paths, listeners: options.listeners }, { kernel, pipeline, ledger, degraded, log, now });
   const trapsUp = traps.start();
   kernel.readEvents(events => feed.take(events), over.signal);
@@ -177,6 +197,7 @@ export async function startDaemon(channel: LauncherChannel, onStopOrder: () => v
     listBans: async ({ target, tier }) =>
       banList.rows(target === undefined ? undefined : readTarget(target)).filter(row => tier === undefined || row.tier === tier),
     listPeers: () => Promise.resolve(mesh.peers()),
+    ...membership.operations,
     explain: ({ address }) =>
       explain(readAddress(address), { ledger, kernel, store, banList, enforcing, firstDropOf: feed.firstDropOf, neverShared: config.share.never, now }),
     pause: async ({ duration }) => {
@@ -190,10 +211,7 @@ export async function startDaemon(channel: LauncherChannel, onStopOrder: () => v
     },
   };
   await Promise.all([trapsUp, meshUp]); // who is told that the enforcer is ready may touch a trap at once
-  const control = createControlServer(
-    { socketPath: paths.socket },
-    { operations, onBug: error => log.error('an operation failed', { error: error instanceof Error ? (error.stack ?? error.message) : String(error) }) },
-  );
+  const control = createControlServer({ socketPath: paths.socket }, { operations, onBug });
   await control.start(over.signal);
 
   // What keeps all of it current.
@@ -212,6 +230,7 @@ export async function startDaemon(channel: LauncherChannel, onStopOrder: () => v
     feed.tick();
     traps?.tick();
     mesh?.tick();
+    membership.tick();
     lookAtStore(store, paths.state, degraded);
     lookAtRooms(ledger, degraded);
     if (ticks++ % MACHINE_EVERY_TICKS !== 0) return;
@@ -263,7 +282,7 @@ export async function startDaemon(channel: LauncherChannel, onStopOrder: () => v
     async stop(why) {
       clearInterval(ticking);
       await control.stop();
-      await Promise.all([traps?.stop(), mesh?.stop()]);
+      await Promise.all([traps?.stop(), membership.stop().then(() => mesh?.stop())]);
       over.abort();
       await pipeline.record([lifecycle(`the enforcer stopped (${why}); the kernel goes on enforcing`)]);
       await pipeline.settled();

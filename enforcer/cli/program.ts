@@ -7,6 +7,7 @@ import { addConfig } from './commands/config.ts';
 import { addDoctor } from './commands/doctor.ts';
 import { addEvents } from './commands/events.ts';
 import { addExplain } from './commands/explain.ts';
+import { addMesh } from './commands/mesh.ts';
 import { addPause } from './commands/pause.ts';
 import { addPeers } from './commands/peers.ts';
 import { addRun } from './commands/run.ts';
@@ -32,7 +33,22 @@ export function createProgram(context: Context): Command {
       // Printed once and in our own form, by runCli.
       outputError: () => {},
     });
-  for (const add of [addRun, addStatus, addBans, addAllow, addEvents, addPeers, addExplain, addTail, addPause, addStop, addUnload, addDoctor, addConfig])
+  for (const add of [
+    addRun,
+    addStatus,
+    addBans,
+    addAllow,
+    addEvents,
+    addPeers,
+    addExplain,
+    addTail,
+    addPause,
+    addStop,
+    addUnload,
+    addDoctor,
+    addConfig,
+    addMesh,
+  ])
     add(program, context);
   return program;
 }

@@ -7,6 +7,7 @@ import type { Reason } from '@honeymesh/intel/reasons';
 import type { TrapChoice } from '../config/trap-choice.ts';
 import type { MeshReport, PeerRow } from '../mesh/port.ts';
 import type { Receipt } from '../traps/receipts.ts';
+import type { MeshOperations } from './mesh-operations.ts';
 
 export interface BanRow {
   readonly target: string;
@@ -134,7 +135,7 @@ export interface DryRunReport {
 }
 
 /** Times are RFC 3339 texts, durations texts such as `24h`; what fails is a HoneyMeshError with code and fix, carried over the socket. */
-export interface Operations {
+export interface Operations extends MeshOperations {
   status(): Promise<StatusReport>;
   listBans(query: { readonly target?: string; readonly tier?: Tier }): Promise<readonly BanRow[]>;
   addBan(order: { readonly target: string; readonly ttl?: string; readonly note?: string }): Promise<BanRow>;

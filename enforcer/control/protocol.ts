@@ -27,6 +27,18 @@ export const CALLS = [
   'pause',
   'showConfig',
   'stop',
+  'meshStatus',
+  'meshPrepare',
+  'meshInit',
+  'meshInvite',
+  'meshInvites',
+  'meshCancelInvite',
+  'meshJoin',
+  'meshRotateKey',
+  'meshRevoke',
+  'meshDraftRevocation',
+  'meshPublishRevocation',
+  'meshLeave',
 ] as const;
 export type Call = (typeof CALLS)[number];
 export const STREAMS = ['tail'] as const;

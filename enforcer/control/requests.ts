@@ -2,6 +2,8 @@
 import { TIERS } from '@honeymesh/intel/evidence';
 import * as z from 'zod';
 import { HoneyMeshError } from '../errors.ts';
+import { MOST_USES } from '../mesh/registrar/invites.ts';
+import { LONGEST_TOKEN } from '../mesh/registrar/token.ts';
 import { type Call, LINES_PER_IMPORT } from './protocol.ts';
 
 const text = (longest: number) => z.string().max(longest);
@@ -11,6 +13,10 @@ const note = text(500).optional();
 const time = text(64).optional();
 const id = z.int().min(0).optional();
 const nothing = z.strictObject({});
+const name = text(64);
+const place = text(300);
+/** Certificates, keys, a full revocation list. */
+const base64 = text(80_000);
 
 const ARGUMENTS = {
   status: nothing,
@@ -38,6 +44,23 @@ const ARGUMENTS = {
   pause: z.strictObject({ duration: text(32) }),
   showConfig: nothing,
   stop: nothing,
+  meshStatus: nothing,
+  meshPrepare: z.strictObject({ name: name.optional() }),
+  meshInit: z.strictObject({ certificate: base64, rootPublic: base64, cluster: base64, site: name, name: name.optional(), bind: place.optional() }),
+  meshInvite: z.strictObject({
+    site: name.optional(),
+    ttl,
+    addresses: z.array(place).max(16).optional(),
+    uses: z.int().min(1).max(MOST_USES).optional(),
+  }),
+  meshInvites: nothing,
+  meshCancelInvite: z.strictObject({ id: text(16) }),
+  meshJoin: z.strictObject({ token: text(LONGEST_TOKEN), name: name.optional(), bind: place.optional() }),
+  meshRotateKey: z.strictObject({ now: z.boolean().optional() }),
+  meshRevoke: z.strictObject({ target: name }),
+  meshDraftRevocation: z.strictObject({ target: name }),
+  meshPublishRevocation: z.strictObject({ key: text(16), list: base64 }),
+  meshLeave: z.strictObject({ registrar: z.boolean().optional() }),
 } as const satisfies Readonly<Record<Call, z.ZodType>>;
 
 /** The arguments, or an HM_USAGE error that names what is wrong with them. */

@@ -1,6 +1,7 @@
 /** A daemon's operations for tests of the socket and the CLI: fixed answers, a record of what was asked, and any of them replaced. */
 import type { BanRow, EventRow, ExplainReport, Operations, StatusReport } from '#enforcer/control/operations.ts';
 import type { PeerRow } from '#enforcer/mesh/port.ts';
+import { meshAnswers } from '#test/support/fake-mesh-operations.ts';
 
 export const banRow: BanRow = {
   target: '203.0.113.7/32',
@@ -120,6 +121,18 @@ export function fakeOperations(replaced: Partial<Operations> = {}): FakeOperatio
     removeAllowed: answer('removeAllowed', { removed: ['198.51.100.7/32'] }),
     listEvents: answer('listEvents', events),
     listPeers: answer('listPeers', [peerRow]),
+    meshStatus: answer('meshStatus', meshAnswers.meshStatus),
+    meshPrepare: answer('meshPrepare', meshAnswers.meshPrepare),
+    meshInit: answer('meshInit', meshAnswers.meshInit),
+    meshInvite: answer('meshInvite', meshAnswers.meshInvite),
+    meshInvites: answer('meshInvites', meshAnswers.meshInvites),
+    meshCancelInvite: answer('meshCancelInvite', meshAnswers.meshCancelInvite),
+    meshJoin: answer('meshJoin', meshAnswers.meshJoin),
+    meshRotateKey: answer('meshRotateKey', meshAnswers.meshRotateKey),
+    meshRevoke: answer('meshRevoke', meshAnswers.meshRevoke),
+    meshDraftRevocation: answer('meshDraftRevocation', meshAnswers.meshDraftRevocation),
+    meshPublishRevocation: answer('meshPublishRevocation', meshAnswers.meshPublishRevocation),
+    meshLeave: answer('meshLeave', meshAnswers.meshLeave),
     explain: answer('explain', explainReport),
     pause: answer('pause', { pausedUntil: '2026-11-24T12:05:00.000Z' }),
     showConfig: answer('showConfig', { mode: 'enforce' }),

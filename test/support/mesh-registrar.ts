@@ -31,6 +31,8 @@ export interface RegistrarScene {
   readonly done: string[];
   readonly refused: Refusal[];
   readonly bugs: unknown[];
+  /** Names of hosts that said goodbye. */
+  readonly left: string[];
   token(more?: Partial<JoinToken> & { readonly ttlMs?: number; readonly uses?: number }): JoinToken;
   revoke(kid: NodeCertificate['kid']): void;
   close(): Promise<void>;
@@ -64,6 +66,7 @@ export async function registrarScene({ each = 1_000 }: { readonly each?: number 
     done: [] as string[],
     refused: [] as Refusal[],
     bugs: [] as unknown[],
+    left: [] as string[],
     keeping,
     pin,
     token({ ttlMs = HOUR_MS, uses = 1, ...more }: Partial<JoinToken> & { readonly ttlMs?: number; readonly uses?: number } = {}): JoinToken {
@@ -89,6 +92,7 @@ export async function registrarScene({ each = 1_000 }: { readonly each?: number 
       keys: async () => scene.keys,
       certified: async () => members.filter(member => rosterOf(scene.trust, real, scene.now).learn(member, scene.now).ok),
       issued: one => void members.push(one),
+      hasLeft: name => scene.left.includes(name),
       label: () => 'honeymesh',
       meetingPlaces: () => ['192.0.2.1:7946', '192.0.2.2:7946'],
     },

@@ -35,6 +35,8 @@ export interface DeskMesh {
   certified(): Promise<readonly NodeCertificate[]>;
   /** A certificate was issued: peers are told before its host comes. */
   issued(certificate: NodeCertificate): void;
+  /** Said goodbye: its name may go to another host of its site. */
+  hasLeft(nodeName: string): boolean;
   label(): string;
   /** Members to meet, this host first. */
   meetingPlaces(): readonly string[];
@@ -76,10 +78,12 @@ export function createRegistrarDesk({ keeping, mesh, signatures, pin, now, rando
     Parsed<{ readonly self: Registrar; readonly trust: MeshTrust; readonly roster: Roster; readonly audience: Audience }, Refusal>
   > {
     const self = keeping.self();
-    const trust = await mesh.trust();
-    if (self === null || self.certificate === null || trust === null) return unparsed('not-ready');
+    const kept = await mesh.trust();
+    if (self === null || self.certificate === null || kept === null) return unparsed('not-ready');
     const { certificate } = self;
     if (certificate.notAfter <= now()) return unparsed('registrar-expired');
+    // What it has revoked itself a moment ago counts, though the member has not written it down yet.
+    const trust = self.revocations === null ? kept : { ...kept, revocations: [...kept.revocations, self.revocations] };
     const roster = rosterOf(trust, signatures, now());
     return parsed({ self: { ...self, certificate }, trust, roster, audience: { clusterId: trust.clusterId, pin: pin() } });
   }
@@ -87,9 +91,9 @@ export function createRegistrarDesk({ keeping, mesh, signatures, pin, now, rando
   const isNow = (time: UnixMs): boolean => Math.abs(time - now()) <= CLOCK_SKEW_MS;
 
   /** A host that is asked for twice: another key that holds has the name. */
-  async function nameTaken({ nodeName, edPublic }: JoinRequest, roster: Roster): Promise<boolean> {
+  async function nameTaken({ nodeName, edPublic }: JoinRequest, site: string, roster: Roster): Promise<boolean> {
     const holders = [...keeping.hosts(now()), ...(await mesh.certified())].filter(host => host.nodeName === nodeName && host.kid !== kidOf(edPublic));
-    return holders.some(holder => roster.learn(holder, now()).ok);
+    return holders.some(holder => roster.learn(holder, now()).ok && (holder.site !== site || !mesh.hasLeft(nodeName)));
   }
 
   async function certify(host: Parameters<RegistrarDesk['certify']>[0], self: Registrar): Promise<NodeCertificate> {
@@ -156,7 +160,7 @@ export function createRegistrarDesk({ keeping, mesh, signatures, pin, now, rando
       if (!isJoinProven(request, audience, signatures)) return unparsed('bad-proof');
       if (!isNow(request.time)) return unparsed('clock-skew');
       if (!self.certificate.sites.includes(good.site)) return unparsed('site-not-allowed');
-      if (await nameTaken(request, roster)) return unparsed('name-taken');
+      if (await nameTaken(request, good.site, roster)) return unparsed('name-taken');
       const keys = await mesh.keys();
       if (keys === null) return unparsed('not-ready');
       if (isRevoked(request, trust)) return unparsed('revoked');
@@ -203,7 +207,7 @@ export function createRegistrarDesk({ keeping, mesh, signatures, pin, now, rando
       if (keys === null) return unparsed('not-ready');
       const sealed = sealedTo(host.value, keys, self, trust.clusterId);
       if (!sealed.ok) return sealed;
-      const answer: KeysAnswer = { ...(await trusted(trust, self)), generation: keys.generation, sealed: [...sealed.value] };
+      const answer: KeysAnswer = { ...(await trusted(trust, self)), issuer: self.certificate.kid, generation: keys.generation, sealed: [...sealed.value] };
       return parsed({ answer, text: `${host.value.nodeName} fetched the group's keys` });
     },
   };
@@ -231,3 +235,9 @@ export function rosterOf(trust: MeshTrust, signatures: Signatures, now: UnixMs):
   }
   return roster;
 }
+
+export const nodesOf = (certificates: readonly Uint8Array[]): readonly NodeCertificate[] =>
+  certificates.flatMap(bytes => {
+    const read = readCertificate(bytes);
+    return read.ok && read.value.kind === 'node' ? [read.value] : [];
+  });

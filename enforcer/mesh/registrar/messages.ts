@@ -2,7 +2,7 @@
  * What hosts and a registrar say to each other over HTTPS: JSON with bytes in base64, each field bounded. A host proves its key with every request: what is
  * signed names the cluster, the registrar's HTTPS key, the route and the time, so that no request is of use anywhere else, or later.
  */
-import { CLUSTER_ID_BYTES, SIGNATURE_BYTES, type Signatures } from '@honeymesh/intel/envelope';
+import { CLUSTER_ID_BYTES, type KeyId, SIGNATURE_BYTES, type Signatures } from '@honeymesh/intel/envelope';
 import { latin1Bytes, writeBytes } from '@honeymesh/intel/envelope-bytes';
 import { type Parsed, parsed, unparsed } from '@honeymesh/intel/parsed';
 import { unixMs } from '@honeymesh/intel/time';
@@ -88,7 +88,15 @@ const joinAnswerSchema = z.object({
   join: z.array(z.string().max(255)).max(MOST_JOIN_TARGETS),
 });
 const renewAnswerSchema = z.object({ ...trustShape, certificate });
-const keysAnswerSchema = z.object({ ...trustShape, ...keysShape });
+const keysAnswerSchema = z.object({
+  ...trustShape,
+  ...keysShape,
+  /** Who sealed them: a host may ask another registrar than the one that certified it. */
+  issuer: z
+    .string()
+    .regex(/^[0-9a-f]{16}$/)
+    .transform(text => text as KeyId),
+});
 const refusedSchema = z.object({ refused: z.enum(Object.keys(REFUSALS) as [Refusal, ...Refusal[]]), time });
 
 export type JoinRequest = z.output<typeof joinSchema>;

@@ -74,7 +74,16 @@ describe('calls', () => {
     for (const call of [client.dryRunBan, client.removeBan, client.addAllowed, client.removeAllowed]) await call({ target: '203.0.113.7' });
     await client.explain({ address: '203.0.113.7' });
     await client.pause({ duration: '5m' });
-    for (const call of [client.listAllowed, client.listPeers, client.showConfig, client.stop]) await call();
+    for (const call of [client.listAllowed, client.listPeers, client.showConfig, client.meshStatus, client.meshInvites, client.stop]) await call();
+    await client.meshPrepare({});
+    await client.meshInit({ certificate: 'AAAA', rootPublic: 'AAAA', cluster: 'AAAA', site: 'home' });
+    await client.meshInvite({ ttl: '15m', addresses: ['192.0.2.1:7947'] });
+    await client.meshCancelInvite({ id: '0a1b2c3d' });
+    await client.meshJoin({ token: 'hmj1_x' });
+    await client.meshRotateKey({ now: true });
+    for (const call of [client.meshRevoke, client.meshDraftRevocation]) await call({ target: 'badger' });
+    await client.meshPublishRevocation({ key: '0a1b2c3d', list: 'AAAA' });
+    await client.meshLeave({});
     expect(operations.asked.map(one => one.op).sort()).toEqual([...CALLS].sort());
     expect(operations.asked).toContainEqual({ op: 'addBan', args: { target: '203.0.113.7/32', ttl: '24h', note: 'why' } });
     client.close();

@@ -38,7 +38,7 @@ const parsers = [
   ['a renewal or a fetch of keys', readMember, memberBody],
   ['the answer to a join', readJoinAnswer, joinAnswer],
   ['the answer to a renewal', readRenewAnswer, { ...trustBody, certificate: text64(300) }],
-  ['the answer to a fetch of keys', readKeysAnswer, { ...trustBody, ...keysBody }],
+  ['the answer to a fetch of keys', readKeysAnswer, { ...trustBody, ...keysBody, issuer: '0123456789abcdef' }],
   ['a refusal', readRefused, { refused: 'used-token', time: NOON }],
 ] as const;
 

@@ -212,6 +212,7 @@ describe('a certified host', () => {
     scene.keys = { keys: [secretOf('next'), secretOf('group key')], generation: 4 };
     const answer = await ask('keys');
     if (!answer.ok || !('sealed' in answer.value)) throw new Error(JSON.stringify(answer));
+    expect(answer.value).toMatchObject({ issuer: certificate.registrar, generation: 4 });
     expect(openKeys(answer.value, certificate, identity)).toEqual(scene.keys);
     expect(openKeys(answer.value, certificate, identityOf('badger'))).toBeNull();
     expect(JSON.stringify(answer.value)).not.toContain(Buffer.from(secretOf('next')).toString('base64'));

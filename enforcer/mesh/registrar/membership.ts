@@ -1,0 +1,399 @@
+/**
+ * This host's place in the mesh, as the operator orders it: founds one, joins one, leaves. Orders are carried out one after another; what is kept is written
+ * while the member is down, so that it cannot overwrite it, and the member begins anew with it. Nothing here needs the daemon to be restarted.
+ */
+
+import type { Signatures } from '@honeymesh/intel/envelope';
+import { hexOf, sameBytes } from '@honeymesh/intel/envelope-bytes';
+import type { NewEvent } from '@honeymesh/intel/events';
+import { rfc3339, SECOND_MS, type UnixMs } from '@honeymesh/intel/time';
+import type { MeshConfig } from '../../config/config.ts';
+import { MESH_PORT, placeText, REGISTRAR_PORT, readPlace } from '../../config/mesh-fields.ts';
+import type { JoinReport, LeaveReport, MeshOperations, MeshPreparation, MeshStatusReport } from '../../control/mesh-operations.ts';
+import { HoneyMeshError } from '../../errors.ts';
+import type { MeshIdentity, MeshKept, MeshPart, MeshState } from '../port.ts';
+import { isNodeName, type NodeCertificate, type RegistrarCertificate, readCertificate } from '../signed/certificates.ts';
+import { edPublicOf, xPublicOf } from '../signed/keys.ts';
+import { nameFrom } from '../thread/plan.ts';
+import { createAuthEvents } from './auth-events.ts';
+import { createCare } from './care.ts';
+import { rosterOf } from './desk.ts';
+import { nameError, notMember, tokenError } from './faults.ts';
+import { joinMesh } from './joining.ts';
+import { openRegistrarKeeping, type RegistrarKeeping } from './keeping.ts';
+import { createOffice, type Office } from './office.ts';
+import { createRenewing } from './renewing.ts';
+import { createRevoking } from './revoking.ts';
+import { standingOf } from './standing.ts';
+import { decodeToken } from './token.ts';
+
+export interface MembershipOptions {
+  readonly config: MeshConfig | undefined;
+  /** <state>/mesh */
+  readonly directory: string;
+  readonly hostName: string;
+}
+
+export interface MembershipDeps {
+  readonly mesh: MeshPart;
+  readonly state: MeshState;
+  readonly signatures: Signatures;
+  readonly record: (event: NewEvent) => void;
+  readonly complain: (key: string, why: string, fix: string) => void;
+  readonly recovered: (key: string) => void;
+  readonly onBug: (error: unknown) => void;
+  readonly now: () => UnixMs;
+  readonly random: (bytes: number) => Uint8Array;
+}
+
+export interface Membership {
+  readonly operations: MeshOperations;
+  /** Reads what is kept; listens where this host is a registrar. */
+  start(): Promise<void>;
+  isRegistrar(): boolean;
+  /** Every second. */
+  tick(): void;
+  stop(): Promise<void>;
+}
+
+type Kept = Pick<MeshKept, 'identity' | 'trust' | 'membership'>;
+
+const MEET_MS = 5 * SECOND_MS;
+const LOOK_MS = 100;
+const GOODBYE_MS = 5 * SECOND_MS;
+const REREAD_MS = SECOND_MS;
+const NO_MEMBER: Kept = { identity: null, trust: null, membership: null };
+
+export async function createMembership({ config, directory, hostName }: MembershipOptions, deps: MembershipDeps): Promise<Membership> {
+  const { mesh, state, signatures, record, complain, recovered, onBug, now, random } = deps;
+  const listen = config?.registrar ?? { host: '0.0.0.0', port: REGISTRAR_PORT };
+  const link = mesh.link();
+  const keeping: RegistrarKeeping = await openRegistrarKeeping(directory, now);
+  let kept: Kept = NO_MEMBER;
+  let own: NodeCertificate | null = null;
+  let reread = { at: 0, trust: null as MeshKept['trust'] };
+  /** Orders, one after another. */
+  let turn: Promise<unknown> = Promise.resolve();
+
+  const auth = createAuthEvents({ port: () => listen.port }, { record, now });
+  const office: Office = createOffice(
+    { listen },
+    {
+      keeping,
+      link,
+      view: mesh.view,
+      trust,
+      label: () => (config === undefined || config.label === '' ? (kept.membership?.label ?? '') : config.label),
+      auth,
+      signatures,
+      now,
+      random,
+      complain: (why, fix) => complain('registrar', why, fix),
+      recovered: () => recovered('registrar'),
+      onBug,
+    },
+  );
+  const renewing = createRenewing({
+    member,
+    registrar: office.registrar,
+    desk: office.desk,
+    link,
+    signatures,
+    now,
+    random,
+    onRenewed(certificate) {
+      own = certificate;
+    },
+  });
+  const care = createCare({
+    certificate: () => own,
+    registrar: renewing.from,
+    renew: renewing.renew,
+    fetchKeys: renewing.fetchKeys,
+    isLonely: () => mesh.report().state === 'alone' && renewing.from() !== 'this host',
+    complain: (why, fix) => complain('renewal', why, fix),
+    recovered: () => recovered('renewal'),
+    now,
+    draw: () => (random(1)[0] ?? 0) / 255,
+  });
+  const revoking = createRevoking({
+    keeping,
+    office,
+    link,
+    signatures,
+    now,
+    ownKey: () => own?.kid ?? null,
+    tell: text => auth.done(null, text),
+    async requireTrust() {
+      const known = await trust();
+      if (known !== null) return known;
+      throw notMember();
+    },
+  });
+
+  const status = (): MeshStatusReport =>
+    standingOf({
+      report: mesh.report(),
+      view: mesh.view(),
+      own,
+      trust: reread.trust,
+      self: office.registrar()?.certificate ?? null,
+      listensAt: office.address(),
+      openInvites: office.invites().length,
+      refusals: auth.refusals,
+      renewsAt: care.renewsAt(),
+      renewsFrom: renewing.from(),
+    });
+
+  /** As the member has it on the disk, read again once a second at the most. */
+  async function trust(): Promise<MeshKept['trust']> {
+    if (now() - reread.at >= REREAD_MS || now() < reread.at) reread = { at: now(), trust: (await state.load()).trust };
+    return reread.trust;
+  }
+
+  function member() {
+    const { identity, membership } = kept;
+    return identity === null || own === null ? null : { identity, certificate: own, place: membership?.registrar ?? null };
+  }
+
+  async function reload(): Promise<void> {
+    const { identity, trust: known, membership } = await state.load();
+    kept = { identity, trust: known, membership };
+    reread = { at: now(), trust: known };
+    const read = known === null ? null : readCertificate(known.certificate);
+    own = read?.ok && read.value.kind === 'node' ? read.value : null;
+  }
+
+  /** Written while the member is down: it keeps the same files. */
+  async function begin(write: () => Promise<void>): Promise<void> {
+    await mesh.stop();
+    try {
+      await write();
+    } finally {
+      await reload();
+      await mesh.restart();
+    }
+  }
+
+  const inTurn = <T>(job: () => Promise<T>): Promise<T> => {
+    const done = turn.then(job);
+    turn = done.catch(() => {});
+    return done;
+  };
+
+  /** This host's keys, made where there are none. The name may change as long as nobody has certified it. */
+  async function identityFor(name: string | undefined): Promise<MeshIdentity> {
+    if (name !== undefined && !isNodeName(name)) throw nameError(name);
+    const { identity } = kept;
+    if (own !== null && identity !== null) {
+      if (name === undefined || name === own.nodeName) return identity;
+      throw new HoneyMeshError('HM_REFUSED', `this host is certified as ${own.nodeName} already`, { fix: 'leave --name out, or "honeymesh mesh leave" first' });
+    }
+    const nodeName = name ?? identity?.nodeName ?? config?.name ?? nameFrom(hostName);
+    const made = identity === null ? { nodeName, edSecret: random(32), xSecret: random(32) } : { ...identity, nodeName };
+    await state.keepIdentity(made);
+    kept = { ...kept, identity: made };
+    return made;
+  }
+
+  async function prepare(name: string | undefined): Promise<MeshPreparation> {
+    const identity = await identityFor(name);
+    const { edSecret } = await office.prepare();
+    const known = kept.trust;
+    return {
+      cluster: known === null ? null : text64(known.clusterId),
+      rootPublic: known === null ? null : text64(known.rootPublic),
+      registrarKey: text64(edPublicOf(edSecret)),
+      name: own?.nodeName ?? identity.nodeName,
+      site: own?.site ?? config?.site ?? null,
+      sites: keeping.self()?.certificate?.sites ?? [],
+    };
+  }
+
+  async function init(order: Parameters<MeshOperations['meshInit']>[0]): Promise<MeshStatusReport> {
+    const [clusterId, rootPublic] = [bytes64(order.cluster), bytes64(order.rootPublic)];
+    const known = kept.trust;
+    if (known !== null && (!sameBytes(known.rootPublic, rootPublic) || !sameBytes(known.clusterId, clusterId))) {
+      throw new HoneyMeshError('HM_REFUSED', 'this host is a member of another mesh than the one of this root', {
+        fix: 'name the root file of its own mesh, or "honeymesh mesh leave" first',
+      });
+    }
+    const certificate = registrarCertificate(bytes64(order.certificate), clusterId, rootPublic);
+    if (known !== null) {
+      await office.open(certificate);
+      // The member keeps it and tells the others; where it is down, it finds it.
+      if ((await link.learn([certificate.bytes], [])) === null)
+        await begin(() => state.keepTrust({ ...known, registrars: [...known.registrars, certificate.bytes] }));
+      auth.done(null, `the registrar ${certificate.kid} on this host is certified for ${certificate.sites.join(', ')} until ${rfc3339(certificate.notAfter)}`);
+      return status();
+    }
+    if (!certificate.sites.includes(order.site))
+      throw new HoneyMeshError('HM_USAGE', `the site ${order.site} is not among ${certificate.sites.join(', ')}`, { fix: 'name it in --sites too' });
+    const bind = bindText(order.bind);
+    const identity = await identityFor(order.name);
+    await office.open(certificate);
+    const host = { nodeName: identity.nodeName, site: order.site, edPublic: edPublicOf(identity.edSecret), xPublic: xPublicOf(identity.xSecret), clusterId };
+    const first = await office.desk.certify(host, office.require());
+    const held = (await state.load()).keys;
+    await begin(async () => {
+      if (held === null || held.keys.length === 0) {
+        const seed = config?.key;
+        await state.keepKeys({ keys: [seed === undefined ? random(32) : bytes64(seed)], generation: 0 });
+      }
+      await state.keepTrust({ clusterId, rootPublic, certificate: first.bytes, registrars: [certificate.bytes], revocations: [], names: [] });
+      await state.keepMembership({ bind, join: kept.membership?.join ?? [], label: config?.label ?? '', registrar: null });
+    });
+    auth.done(
+      null,
+      `a mesh was founded: this host is ${first.nodeName} of site ${first.site}, its registrar ${certificate.kid} certifies ${certificate.sites.join(', ')}`,
+    );
+    return status();
+  }
+
+  function registrarCertificate(bytes: Uint8Array, clusterId: Uint8Array, rootPublic: Uint8Array): RegistrarCertificate {
+    const read = readCertificate(bytes);
+    const self = keeping.self();
+    const none = { clusterId, rootPublic, certificate: bytes, registrars: [], revocations: kept.trust?.revocations ?? [], names: [] };
+    const holds = read.ok && read.value.kind === 'registrar' && self !== null && sameBytes(read.value.edPublic, edPublicOf(self.edSecret));
+    const learnt = holds ? rosterOf(none, signatures, now()).learn(read.value, now()) : null;
+    if (learnt?.ok && learnt.value.kind === 'registrar' && learnt.value.notAfter > now()) return learnt.value;
+    throw new HoneyMeshError('HM_REFUSED', `the certificate for the registrar does not hold${learnt?.ok === false ? `: ${learnt.why}` : ''}`, {
+      fix: 'run "honeymesh mesh init" again; a registrar that was revoked stays so: "honeymesh mesh leave --registrar" makes new keys',
+    });
+  }
+
+  async function join(order: Parameters<MeshOperations['meshJoin']>[0]): Promise<JoinReport> {
+    const token = decodeToken(order.token);
+    if (!token.ok) throw tokenError(token.why);
+    const known = kept.trust;
+    if (known !== null && !sameBytes(known.clusterId, token.value.clusterId)) {
+      throw new HoneyMeshError('HM_REFUSED', 'this host is a member of another mesh', {
+        fix: '"honeymesh mesh leave" first; its certificate and keys go with that',
+      });
+    }
+    const bind = bindText(order.bind);
+    const identity = await identityFor(order.name);
+    const joined = await joinMesh({ token: token.value, identity, bind, known }, { signatures, now });
+    const held = (await state.load()).keys;
+    await begin(async () => {
+      await state.keepTrust(joined.trust);
+      // A later rotation may have come meanwhile, by the mesh.
+      if (known === null || held === null || held.generation <= joined.keys.generation) await state.keepKeys(joined.keys);
+      await state.keepMembership(joined.membership);
+    });
+    const { certificate, address, keys } = joined;
+    auth.done(
+      null,
+      `this host joined the mesh as ${certificate.nodeName} of site ${certificate.site}, by the registrar ${certificate.registrar} at ${address}`,
+    );
+    return {
+      name: certificate.nodeName,
+      key: certificate.kid,
+      site: certificate.site,
+      cluster: hexOf(certificate.clusterId),
+      certifiedUntil: rfc3339(certificate.notAfter),
+      registrar: { address, key: certificate.registrar },
+      keyGeneration: keys.generation,
+      met: await meet(),
+    };
+  }
+
+  async function meet(): Promise<readonly string[]> {
+    const alive = (): readonly string[] => (mesh.view()?.peers ?? []).filter(peer => peer.state === 'alive').map(peer => peer.name);
+    for (
+      const startedMs = performance.now();
+      performance.now() - startedMs < MEET_MS && alive().length === 0;
+      await new Promise(resolve => setTimeout(resolve, LOOK_MS))
+    );
+    return alive();
+  }
+
+  async function leave(withRegistrar: boolean): Promise<LeaveReport> {
+    if (own === null && kept.membership === null) throw notMember();
+    const wasRegistrar = office.registrar() !== null;
+    if (wasRegistrar && !withRegistrar) {
+      throw new HoneyMeshError('HM_REFUSED', 'this host is a registrar: hosts that it certified could not renew here any more', {
+        fix: 'make another one first (honeymesh mesh init --root-file FILE there), then: honeymesh mesh leave --registrar',
+      });
+    }
+    const name = own?.nodeName ?? mesh.report().name;
+    const goodbye = (await link.leave(GOODBYE_MS).catch(() => null)) ?? 'down';
+    await office.stop();
+    await begin(async () => {
+      await state.forget();
+      if (wasRegistrar || withRegistrar) await keeping.forget();
+    });
+    auth.done(null, `this host left the mesh; its certificate and keys were removed${wasRegistrar ? ', and those of its registrar' : ''}`);
+    return { goodbye, name, wasRegistrar, configured: config !== undefined };
+  }
+
+  function bindText(given: string | undefined): string {
+    const standard = kept.membership?.bind ?? `0.0.0.0:${MESH_PORT}`;
+    const place = readPlace(given ?? (config === undefined ? standard : placeText(config.bind)), MESH_PORT);
+    if (place !== undefined) return placeText(place);
+    throw new HoneyMeshError('HM_USAGE', `${JSON.stringify((given ?? '').slice(0, 80))} is no address to listen on`, {
+      fix: `give ADDRESS:PORT, such as 0.0.0.0:${MESH_PORT}`,
+    });
+  }
+
+  function lookAtRegistrar(): void {
+    const certificate = office.registrar()?.certificate;
+    const left = certificate === undefined ? null : certificate.notAfter - now();
+    if (certificate === undefined || left === null || left > (certificate.notAfter - certificate.notBefore) / 4) {
+      recovered('registrar-end');
+      return;
+    }
+    const when = left <= 0 ? 'ended' : 'ends';
+    complain(
+      'registrar-end',
+      `the certificate of the registrar on this host ${when} at ${rfc3339(certificate.notAfter)}`,
+      'renew it: honeymesh mesh init --root-file FILE',
+    );
+  }
+
+  return {
+    isRegistrar: () => office.registrar() !== null,
+    async start() {
+      for (const [at, { why, fix }] of keeping.damaged.entries()) complain(`registrar ${at}`, why, fix);
+      await reload();
+      await office.start();
+    },
+    tick() {
+      office.tick();
+      care.tick();
+      lookAtRegistrar();
+    },
+    async stop() {
+      await turn;
+      await office.stop();
+      await care.settled();
+    },
+    operations: {
+      meshStatus: async () => {
+        await trust();
+        return status();
+      },
+      meshPrepare: ({ name }) => inTurn(() => prepare(name)),
+      meshInit: order => inTurn(() => init(order)),
+      meshInvite: order => inTurn(() => office.invite(order, own?.site ?? '')),
+      meshInvites: async () => {
+        office.require();
+        return office.invites();
+      },
+      meshCancelInvite: ({ id }) =>
+        inTurn(async () => {
+          await office.cancel(id);
+          return { cancelled: id };
+        }),
+      meshJoin: order => inTurn(() => join(order)),
+      meshRotateKey: ({ now: urgent = false }) => inTurn(() => office.rotate(urgent)),
+      meshRevoke: ({ target }) => inTurn(() => revoking.revoke(target)),
+      meshDraftRevocation: ({ target }) => inTurn(() => revoking.draft(target)),
+      meshPublishRevocation: ({ key, list }) => inTurn(() => revoking.publish(key, bytes64(list))),
+      meshLeave: ({ registrar = false }) => inTurn(() => leave(registrar)),
+    },
+  };
+}
+
+const text64 = (bytes: Uint8Array): string => Buffer.from(bytes).toString('base64');
+const bytes64 = (text: string): Uint8Array => Uint8Array.from(Buffer.from(text, 'base64'));
