@@ -80,8 +80,8 @@ export const FUNCTIONS = {
     reservedConcurrency: 2,
     sources: [{ kind: 'bucket', prefix: 'uploads/' }],
     tables: { peers: 'write', paces: 'write', envelopes: 'write', advisories: 'write' },
-    settings: ['HONEYMESH_CLUSTER', 'HONEYMESH_ROOT', 'HONEYMESH_FLEET_RANGES', 'HONEYMESH_NEVER_ADVISED', 'HONEYMESH_QUARANTINE_AFTER', 'HONEYMESH_BUCKET'],
-    rights: ['read-uploads', 'deactivate-certificate'],
+    settings: ['HONEYMESH_CLUSTER', 'HONEYMESH_ROOT', 'HONEYMESH_FLEET_RANGES', 'HONEYMESH_NEVER_ADVISED', 'HONEYMESH_BUCKET'],
+    rights: ['read-uploads'],
   },
   'fan-out': {
     entry: 'cloud/functions/fan-out/handler.ts',

@@ -23,7 +23,11 @@ const parameters = object({
 /** The event of a pre-provisioning hook: of what IoT adds to the parameters nothing is used. */
 export const claimShape: Shape<Claim> = event => {
   if (typeof event !== 'object' || event === null) return undefined;
-  const given = parameters((event as Record<string, unknown>).parameters);
+  const { parameters: said } = event as Record<string, unknown>;
+  if (typeof said !== 'object' || said === null) return undefined;
+  // IoT adds parameters of its own, and what else a host says the overrides replace.
+  const { ThingName, Site, Kid, Code } = said as Record<string, unknown>;
+  const given = parameters({ ThingName, Site, Kid, Code });
   if (given === undefined || !isNodeName(given.ThingName) || !isSiteName(given.Site)) return undefined;
   return { thing: given.ThingName, site: given.Site, kid: given.Kid, code: given.Code };
 };
@@ -33,7 +37,9 @@ export const codeName = (code: string): string => hexOf(sha256(latin1Bytes(`Hone
 
 export interface EnrolmentCode {
   readonly site: string;
+  /** Hosts that it still lets in. */
   readonly left: number;
+  readonly expiresAt: number;
 }
 
 export type ClaimRefusal = 'unknown-code' | 'other-site' | 'used-up' | 'thing-exists';

@@ -1,0 +1,148 @@
+/**
+ * What came in, out again to all: counts who agrees, and passes on at once what cannot wait. All else lies in the table among what waits, where the digest
+ * finds it; so does whatever fails here.
+ */
+import type { Prefix } from '@honeymesh/intel/address';
+import { decodeIntel, type Intel } from '@honeymesh/intel/advisories';
+import { type Envelope, expiryOf, LONGEST_LIFE_MS, openEnvelope } from '@honeymesh/intel/envelope';
+import { SECOND_MS, unixMs } from '@honeymesh/intel/time';
+import { coalesce } from '../../hub/coalesce.ts';
+import { type Corroboration, corroborate } from '../../hub/corroborate.ts';
+import { batchName, type EnvelopeRef, itemId, refText } from '../../hub/numbers.ts';
+import { type Retraction, retractionsOf } from '../../hub/withdraw.ts';
+import type { Envelopes, KeptEnvelope } from '../../store/envelopes.ts';
+import type { Peers } from '../../store/peers.ts';
+import type { Sightings } from '../../store/sightings.ts';
+import { type AdviseDeps, advise, outgoingOf } from '../shared/advise.ts';
+import { inTurns } from '../shared/in-turns.ts';
+
+export interface PassOnDeps extends AdviseDeps {
+  readonly envelopes: Pick<Envelopes, 'get' | 'stillWaiting' | 'passedOn'>;
+  readonly sightings: Sightings;
+  readonly peers: Pick<Peers, 'identities'>;
+}
+
+export interface PassOnOptions {
+  readonly clusterId: Uint8Array;
+  readonly quorumSites: number;
+  readonly deliveriesPerSecond: number;
+}
+
+export interface Arrival {
+  /** The stream's name of it, the same in each delivery. */
+  readonly event: string;
+  readonly kept: KeptEnvelope;
+}
+
+export interface PassedOn {
+  readonly urgent: number;
+  readonly advisories: number;
+  readonly overBudget: boolean;
+}
+
+interface Read {
+  readonly kept: KeptEnvelope;
+  readonly envelope: Envelope;
+  readonly intel: Intel;
+}
+
+export async function passOn(arrivals: readonly Arrival[], options: PassOnOptions, deps: PassOnDeps): Promise<PassedOn> {
+  const now = unixMs(deps.now());
+  const live = arrivals.flatMap(({ kept }) => (kept.expiresAt > now ? readOf(kept) : []));
+  const retractions = live.flatMap(({ envelope, intel }) => retractionsOf(envelope, intel.withdrawals));
+  await keepCount(live, retractions, deps);
+  const targets = [...new Set(live.flatMap(({ intel }) => intel.advice.map(({ target }) => target)))];
+  const states = await statesOf(targets, options.quorumSites, deps);
+  const urgentTargets = new Set(states.filter(({ state }) => state.urgency !== null).map(({ target }) => target));
+  const urgent = live.filter(({ intel }) => intel.withdrawals.length > 0 || intel.advice.some(({ target }) => urgentTargets.has(target)));
+  if (urgent.length === 0) return { urgent: 0, advisories: 0, overBudget: false };
+  const kept = [...urgent.map(one => one.kept), ...(await waitingOn(states, live, deps))];
+  const parcels = coalesce(await outgoingOf(kept, deps.peers));
+  const budget = { deliveriesPerSecond: options.deliveriesPerSecond, subscribers: await deps.advisories.listening() };
+  const batch = batchName(arrivals.map(({ event }) => event));
+  let advisories = 0;
+  for (const [at, parcel] of parcels.entries()) {
+    const advised = await advise(`${batch}-${at}`, parcel, { clusterId: options.clusterId, kind: 'urgent', budget, overBudget: false }, deps);
+    if (advised.kind === 'over-budget') {
+      await deps.advisories.noteOverBudget(now);
+      return { urgent: urgent.length, advisories, overBudget: true };
+    }
+    await deps.envelopes.passedOn(advised.passedOn);
+    advisories++;
+  }
+  await announce(states, deps.sightings);
+  return { urgent: urgent.length, advisories, overBudget: false };
+}
+
+function readOf(kept: KeptEnvelope): readonly Read[] {
+  const opened = openEnvelope(kept.envelope);
+  if (!opened.ok) return [];
+  const intel = decodeIntel(opened.value.body);
+  return intel.ok ? [{ kept, envelope: opened.value, intel: intel.value }] : [];
+}
+
+/** Rows first, counting after: of two fan-outs that meet, the later one sees both. */
+async function keepCount(live: readonly Read[], retractions: readonly Retraction[], { envelopes, sightings, now }: PassOnDeps): Promise<void> {
+  const endsAt = now() + LONGEST_LIFE_MS;
+  const whole = retractions.filter(({ targets }) => targets === 'whole').map(({ kid, id }) => ({ kid, id }));
+  await sightings.takeBackWhole(whole, endsAt);
+  const named = retractions.flatMap(({ kid, id, targets }) =>
+    targets === 'whole' ? [] : targets.map(target => ({ target, by: { kid, upTo: id }, expiresAt: endsAt })),
+  );
+  const found = (await envelopes.get(whole)).flatMap(readOf);
+  const ofWhole = found.flatMap(({ kept, intel }) =>
+    intel.advice.map(({ target }) => ({ target, by: { kid: kept.ref.kid, upTo: kept.ref.id }, expiresAt: endsAt })),
+  );
+  await sightings.takeBack([...ofWhole, ...named]);
+  const voided = new Set((await sightings.takenBackWhole(live.map(({ kept }) => kept.ref))).map(refText));
+  const seen = live
+    .filter(({ kept }) => !voided.has(refText(kept.ref)))
+    .flatMap(({ kept, envelope, intel }) =>
+      intel.advice.map(({ target, tier, ttlS }) => ({
+        target,
+        sighting: {
+          kid: envelope.kid,
+          site: kept.site,
+          tier,
+          id: itemId(envelope.epoch, envelope.seq),
+          votesFrom: unixMs(kept.votesFrom),
+          expiresAt: unixMs(Math.min(envelope.issuedAt + ttlS * SECOND_MS, expiryOf(envelope))),
+        },
+      })),
+    );
+  await sightings.keep(seen);
+}
+
+export interface TargetCount {
+  readonly target: Prefix;
+  readonly state: Corroboration;
+}
+
+export function statesOf(
+  targets: readonly Prefix[],
+  quorumSites: number,
+  { sightings, now }: { readonly sightings: Pick<Sightings, 'of'>; readonly now: () => number },
+): Promise<readonly TargetCount[]> {
+  return inTurns(targets, async target => ({ target, state: corroborate(await sightings.of(target), quorumSites, unixMs(now())) }));
+}
+
+/** A quorum is of use to those who have all of it: what it stands on and still waits goes along. */
+async function waitingOn(states: readonly TargetCount[], live: readonly Read[], { envelopes }: PassOnDeps): Promise<readonly KeptEnvelope[]> {
+  const arrived = new Set(live.map(({ kept }) => refText(kept.ref)));
+  const standing = states.filter(({ state }) => state.urgency === 'quorum').flatMap(({ state }) => state.standing);
+  const refs = new Map<string, EnvelopeRef>(standing.map(({ kid, id }) => [refText({ kid, id }), { kid, id }]));
+  return envelopes.get(await envelopes.stillWaiting([...refs].filter(([text]) => !arrived.has(text)).map(([, ref]) => ref)));
+}
+
+/** What was passed on is news no more, as long as it holds. */
+export async function announce(states: readonly TargetCount[], sightings: Pick<Sightings, 'announce'>): Promise<void> {
+  const news = states.filter(({ state }) => state.urgency !== null);
+  await sightings.announce(
+    news.map(({ target, state }) => ({
+      target,
+      firstE2: state.hasE2,
+      quorum: state.hasQuorum,
+      expiresAt: Math.max(...state.standing.map(({ expiresAt }) => expiresAt)),
+    })),
+  );
+}
