@@ -22,6 +22,7 @@ export interface MeshKeeper {
   start(): Promise<void>;
   /** null: it does not listen (yet). */
   thread(): MeshThread | null;
+  /** `starting`: for the first time; a later try is `down` until it is up. */
   state(): 'starting' | 'up' | 'down';
   /** Every second. */
   beat(): void;
@@ -46,7 +47,6 @@ export function createMeshKeeper(options: MeshKeeperOptions, { onUp, onWords, on
 
   function begin(): void {
     const startedMs = performance.now();
-    state = 'starting';
     thread = launch(options, {
       onUp() {
         state = 'up';

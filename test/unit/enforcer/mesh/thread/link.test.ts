@@ -124,6 +124,7 @@ describe('who keeps it', () => {
         launched.at(-1)?.onGone('killed', null);
         expect([keeper.state(), keeper.thread()]).toEqual(['down', null]);
         vi.advanceTimersByTime(down.at(-1) ?? 0);
+        expect([keeper.state(), keeper.thread()]).toEqual(['down', null]);
       }
       expect(down).toEqual([250, 500, 1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000, 30_000]);
       expect(launched).toHaveLength(11);
