@@ -3,7 +3,11 @@ import { defineConfig } from 'vitest/config';
 
 const nightly = process.env.HONEYMESH_NIGHTLY === '1';
 
-const project = (name: string, timeouts: { readonly testSeconds: number; readonly hookSeconds: number }, options: { readonly oneAtATime: boolean }) => ({
+const project = (
+  name: string,
+  timeouts: { readonly testSeconds: number; readonly hookSeconds: number },
+  options: { readonly oneAtATime: boolean; readonly allCores?: boolean },
+) => ({
   extends: true as const,
   test: {
     name,
@@ -11,8 +15,13 @@ const project = (name: string, timeouts: { readonly testSeconds: number; readonl
     testTimeout: timeouts.testSeconds * 1000 * (nightly ? 20 : 1),
     hookTimeout: timeouts.hookSeconds * 1000,
     ...(options.oneAtATime ? { fileParallelism: false, maxWorkers: 1 } : {}),
+    // Vitest leaves a core to itself, which has nothing to do while seeds run for a minute.
+    ...(options.allCores === true ? { maxWorkers: '100%' } : {}),
   },
 });
+
+/** The emulators start once for all files. */
+const cloud = project('cloud', { testSeconds: 60, hookSeconds: 60 }, { oneAtATime: true });
 
 export default defineConfig({
   test: {
@@ -24,10 +33,11 @@ export default defineConfig({
       project('unit', { testSeconds: 10, hookSeconds: 10 }, { oneAtATime: false }),
       project('property', { testSeconds: 60, hookSeconds: 10 }, { oneAtATime: false }),
       project('fuzz', { testSeconds: 60, hookSeconds: 10 }, { oneAtATime: false }),
-      project('simulation', { testSeconds: 120, hookSeconds: 30 }, { oneAtATime: false }),
+      project('simulation', { testSeconds: 120, hookSeconds: 30 }, { oneAtATime: false, allCores: true }),
       project('kernel', { testSeconds: 60, hookSeconds: 60 }, { oneAtATime: true }),
       project('system', { testSeconds: 90, hookSeconds: 60 }, { oneAtATime: true }),
       project('interop', { testSeconds: 120, hookSeconds: 60 }, { oneAtATime: true }),
+      { ...cloud, test: { ...cloud.test, globalSetup: ['./test/support/cloud/global-set-up.ts'] } },
     ],
   },
 });

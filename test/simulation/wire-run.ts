@@ -1,9 +1,18 @@
 /** One seed is one story: a mesh comes up, then things happen to it for minutes, then there is calm, and all must be well. */
+import type { Prefix } from '@honeymesh/intel/address';
+import { advice } from '#test/support/hm1.ts';
 import { type Checkers, createCheckers, type Violation } from './wire-checkers.ts';
+import { createHm1, type Hm1, type Hm1Options } from './wire-hm1.ts';
+import { createVillain, INSIDE, VILLAINIES, type Villainy } from './wire-villain.ts';
 import { createWorld, type SimNode, type World, type WorldOptions } from './wire-world.ts';
+
+/** Memberlist as it is; HM1 on all; HM1 with some beside that know nothing of it. */
+export type Kind = 'plain' | 'required' | 'preferred';
 
 export interface Story {
   readonly seed: number;
+  /** By the seed, if absent. */
+  readonly kind?: Kind;
   readonly nodes?: number;
   readonly chaosMs?: number;
   readonly calmMs?: number;
@@ -11,28 +20,52 @@ export interface Story {
   readonly happenings?: readonly Happening[];
   readonly loss?: number;
   readonly world?: Partial<WorldOptions>;
+  readonly hm1?: Partial<Hm1Options>;
 }
 
-export const HAPPENINGS = ['partition', 'one-way', 'pause', 'crash', 'leave', 'meta', 'weather', 'forgery', 'broadcast'] as const;
+const EVENTS = ['partition', 'one-way', 'pause', 'crash', 'leave', 'meta', 'weather', 'broadcast', 'advise', 'take-back'] as const;
+export const HAPPENINGS = [...EVENTS, ...VILLAINIES] as const;
 export type Happening = (typeof HAPPENINGS)[number];
+/** Nothing of these can happen where nobody signs. */
+const UNDER_HM1: readonly Happening[] = ['advise', 'take-back', ...INSIDE];
 
 export interface Told {
+  readonly kind: Kind;
   readonly violations: readonly Violation[];
   readonly checkers: Checkers;
   readonly world: World;
+  readonly hm1: Hm1 | null;
   readonly happened: ReadonlyMap<Happening, number>;
 }
 
-export function tell({ seed, nodes, chaosMs = 120_000, calmMs = 120_000, happenings = HAPPENINGS, loss, world: own = {} }: Story): Told {
-  // Most are small, so that there can be many; each twentieth is not.
-  const count = nodes ?? (seed % 20 === 0 ? 12 + (seed % 21) : 4 + (seed % 5));
-  const world = createWorld({ seed, nodes: count, ...own });
-  const checkers = createCheckers(world);
+const KINDS: readonly Kind[] = ['required', 'plain', 'preferred'];
+
+export function tell({
+  seed,
+  kind = KINDS[seed % 3] ?? 'plain',
+  nodes,
+  chaosMs = 120_000,
+  calmMs = 120_000,
+  happenings: wanted = HAPPENINGS,
+  loss,
+  world: own = {},
+  hm1: broken = {},
+}: Story): Told {
+  // Most are small, so that there can be many; each hundredth is not.
+  const count = nodes ?? (seed % 100 === 50 ? 12 + (seed % 21) : 4 + (seed % 5));
+  // The first two are those that the others join.
+  const isUnsigned = (node: SimNode): boolean => kind === 'preferred' && Number(node.name.slice(1)) % 4 === 3;
+  const hm1 = kind === 'plain' ? null : createHm1({ mode: kind, isUnsigned, ...broken });
+  const world = createWorld({ seed, nodes: count, ...(hm1 === null ? {} : { beside: hm1.beside }), ...own });
+  const traitor = hm1 === null ? null : (world.nodes.findLast(node => !isUnsigned(node)) ?? null);
+  const checkers = createCheckers(world, hm1);
   world.watchers.push(checkers);
+  const happenings = wanted.filter(what => hm1 !== null || !UNDER_HM1.includes(what));
   const happened = new Map<Happening, number>();
   const { random, chance } = world;
   const some = (): SimNode => world.nodes[random.below(count)] as SimNode;
   const running = (): SimNode[] => world.nodes.filter(({ core, leaving }) => core !== null && !leaving);
+  const villain = createVillain({ world, hm1, traitor, some });
 
   for (const [place, node] of world.nodes.entries()) {
     // Clocks that run up to half a percent fast or slow.
@@ -61,7 +94,7 @@ export function tell({ seed, nodes, chaosMs = 120_000, calmMs = 120_000, happeni
     world.at(untilCalm(chance(0.3) ? 90_000 : 5000 + random.below(30_000)), () => world.heal());
   }
 
-  const happen: Readonly<Record<Happening, () => void>> = {
+  const happen: Readonly<Record<Exclude<Happening, Villainy>, () => void>> = {
     partition: () => split(false),
     'one-way': () => split(true),
     pause() {
@@ -87,9 +120,7 @@ export function tell({ seed, nodes, chaosMs = 120_000, calmMs = 120_000, happeni
     leave() {
       const node = some();
       if (node.core === null || node.leaving || node.paused || running().length < 4) return;
-      node.leaving = true;
-      node.disturbedAtMs = world.nowMs;
-      world.feed(node, { kind: 'leave', id: 1, timeoutMs: 5000 });
+      world.leave(node);
       world.at(world.nowMs + 5000, () => {
         if (node.leaving) world.crash(node);
       });
@@ -109,28 +140,35 @@ export function tell({ seed, nodes, chaosMs = 120_000, calmMs = 120_000, happeni
         jitterMs: random.below(120),
       };
     },
-    forgery() {
-      const [victim, listener] = [some(), some()];
-      if (victim.core === null) return;
-      const { incarnation } = victim.core.self();
-      const kind = chance(0.5) ? 'suspect' : 'dead';
-      victim.disturbedAtMs = world.nowMs;
-      world.feed(listener, {
-        kind: 'packet',
-        from: { address: Uint8Array.of(192, 0, 2, 1), port: 7946 },
-        messages: [{ kind, incarnation: incarnation + random.below(3), node: victim.name, from: 'liar' }],
-      });
-    },
     broadcast() {
+      // Something foreign: to HM1 it is nothing, and refused.
       world.feed(some(), { kind: 'broadcast', payload: new Uint8Array(random.below(1395)), push: chance(0.5) });
+    },
+    advise() {
+      const node = some();
+      if (node === traitor || node.leaving) return;
+      hm1?.advise(
+        node,
+        Array.from({ length: 1 + random.below(4) }, () => advice(`198.18.${random.below(4)}.${random.below(64)}/32`, { ttlS: 30 + random.below(3_600) })),
+      );
+    },
+    'take-back'() {
+      const speakers = [...(hm1?.minds.values() ?? [])].flatMap(({ node, host, holds }) => {
+        const own = [...holds.keys()].filter(item => item.startsWith(`${host.certificate.kid} `) && !node.leaving && node !== traitor);
+        return own.map(item => ({ node, target: item.split(' ')[2] as Prefix }));
+      });
+      const said = speakers[random.below(Math.max(1, speakers.length))];
+      if (said !== undefined) hm1?.withdraw(said.node, [said.target]);
     },
   };
 
-  for (let atMs = 3000; atMs < 3000 + chaosMs && happenings.length > 0; atMs += 1000 + random.below(8000)) {
+  for (let atMs = 3000; atMs < 3000 + chaosMs && happenings.length > 0; atMs += 300 + random.below(4000)) {
     world.at(atMs, () => {
       const what = happenings[random.below(happenings.length)] as Happening;
       happened.set(what, (happened.get(what) ?? 0) + 1);
-      happen[what]();
+      if (isVillainy(what)) villain(what);
+      else happen[what]();
+      if (hm1 !== null && happenings.includes('advise') && chance(0.5)) happen.advise();
     });
   }
   world.run(3000 + chaosMs);
@@ -139,5 +177,7 @@ export function tell({ seed, nodes, chaosMs = 120_000, calmMs = 120_000, happeni
   world.weather = { loss: loss ?? 0, duplicate: 0, latencyMs: 1, jitterMs: 5 };
   world.run(3000 + chaosMs + calmMs);
   checkers.end();
-  return { violations: checkers.violations, checkers, world, happened };
+  return { kind, violations: checkers.violations, checkers, world, hm1, happened };
 }
+
+const isVillainy = (what: Happening): what is Villainy => VILLAINIES.includes(what as Villainy);

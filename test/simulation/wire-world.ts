@@ -1,6 +1,6 @@
 /**
- * Simulator 1: real cores on virtual time, with a network between them that loses, doubles, delays and cuts, one way or both. All chance comes from the
- * seed: the same seed is the same run.
+ * Simulator 1: real cores on virtual time, with HM1 beside them or without, and a network between them that loses, doubles, delays and cuts, one way or both.
+ * All chance comes from the seed: the same seed is the same run.
  */
 import { placeOf } from '#enforcer/mesh/protocol/core/endpoint.ts';
 import type { Hooks } from '#enforcer/mesh/protocol/core/hooks.ts';
@@ -8,10 +8,11 @@ import type { Input } from '#enforcer/mesh/protocol/core/inputs.ts';
 import { type Core, createMember } from '#enforcer/mesh/protocol/core/member.ts';
 import { type MemberOptions, memberOptions } from '#enforcer/mesh/protocol/core/options.ts';
 import type { MemberEvent, Output } from '#enforcer/mesh/protocol/core/outputs.ts';
-import type { Message } from '#enforcer/mesh/protocol/messages.ts';
+import type { Message, StreamMessage } from '#enforcer/mesh/protocol/messages.ts';
 import { encodeMessage } from '#enforcer/mesh/protocol/wire/message-codec.ts';
 import { decodePacket, sealPacket } from '#enforcer/mesh/protocol/wire/packet.ts';
 import { endpointOf, seeded } from '#test/support/mesh-member.ts';
+import { createTimeline } from '#test/support/virtual-time.ts';
 
 export interface Weather {
   /** Shares of datagrams, 0..1. Streams are slower in bad weather, not lost. */
@@ -27,6 +28,8 @@ export const CALM: Weather = { loss: 0, duplicate: 0, latencyMs: 1, jitterMs: 1 
 export interface SimNode {
   readonly name: string;
   core: Core | null;
+  /** HM1, where it speaks that. */
+  beside: Beside | null;
   /** What survives a crash, as the driver keeps it; null: its disk was lost, too. */
   incarnation: number | null;
   /** It began again from 1: an incarnation of its may then have had two metas. */
@@ -41,6 +44,8 @@ export interface SimNode {
   life: number;
   paused: boolean;
   leaving: boolean;
+  /** Others spoke in its name where nobody could tell: what is known of it may be theirs. */
+  impersonated: boolean;
   backlog: Input[];
   wakeAtMs: number;
   /** When something last happened to it that excuses a wrong judgement. */
@@ -48,11 +53,33 @@ export interface SimNode {
   stoppedAtMs: number;
 }
 
+/** What a driver runs beside the core of a node, from its start to its end. Times are the simulator's. */
+export interface Beside {
+  readonly hooks: Hooks;
+  event(event: MemberEvent): void;
+  /** The core has started. */
+  started(): void;
+  /** When `tick` has something to do. */
+  nextMs(): number;
+  tick(): void;
+  /** Before the core says goodbye. */
+  leave(): void;
+  /** The node stops: what is on its disk is all that is left. */
+  stop(): void;
+}
+
+/** What was sent once, and can be sent again by whoever took it down. */
+export type Recorded =
+  | { readonly kind: 'packet'; readonly from: SimNode; readonly packet: Uint8Array }
+  | { readonly kind: 'stream'; readonly from: SimNode; readonly message: StreamMessage };
+
 export interface WorldOptions {
   readonly seed: number;
   readonly nodes: number;
   readonly own?: Partial<MemberOptions>;
-  readonly hooks?: Hooks;
+  /** On top of `own`, for this one. */
+  readonly ownOf?: (node: SimNode) => Partial<MemberOptions>;
+  readonly beside?: (node: SimNode, world: World) => Beside | null;
   /** A planted fault: what it makes of what is to be delivered; null: swallowed. */
   readonly sabotage?: (messages: readonly Message[], from: SimNode, to: SimNode) => readonly Message[] | null;
 }
@@ -68,22 +95,26 @@ export type World = ReturnType<typeof createWorld>;
 const LARGEST_BYTES = 1405;
 const LABEL = new Uint8Array();
 const NONCE = new Uint8Array(12);
+/** What an eavesdropper keeps: a share of all there is, the newest. */
+const TAKEN_DOWN = 0.02;
+const MOST_RECORDED = 400;
 
-export function createWorld({ seed, nodes: count, own = {}, hooks, sabotage }: WorldOptions) {
+export function createWorld({ seed, nodes: count, own = {}, ownOf, beside, sabotage }: WorldOptions) {
   const random = seeded(seed);
   const chance = (share: number): boolean => random.fraction() < share;
-  const queue = createQueue();
+  const timeline = createTimeline();
+  const records: Recorded[] = [];
   const watchers: Watcher[] = [];
   const blocked = new Set<string>();
   const counts = { packets: 0, bytes: 0, lost: 0, doubled: 0, cut: 0, streams: 0, oversize: 0, deaths: 0, refusals: new Map<string, number>() };
   const streams = new Map<number, { readonly opener: SimNode; readonly life: number; readonly id: number }>();
   let lastStream = 0;
-  let nowMs = 0;
   let weather = CALM;
 
   const nodes: SimNode[] = Array.from({ length: count }, (_, at) => ({
     name: `n${at + 1}`,
     core: null,
+    beside: null,
     incarnation: null,
     diskLost: false,
     peers: new Set(),
@@ -93,6 +124,7 @@ export function createWorld({ seed, nodes: count, own = {}, hooks, sabotage }: W
     life: 0,
     paused: false,
     leaving: false,
+    impersonated: false,
     backlog: [],
     wakeAtMs: Number.POSITIVE_INFINITY,
     disturbedAtMs: 0,
@@ -100,7 +132,12 @@ export function createWorld({ seed, nodes: count, own = {}, hooks, sabotage }: W
   }));
   const byPlace = new Map(nodes.map(node => [placeOf(endpointOf(node.name)), node]));
 
-  const localMs = (node: SimNode): number => (nowMs - node.bootedAtMs) * node.rate;
+  const localMs = (node: SimNode): number => (timeline.nowMs - node.bootedAtMs) * node.rate;
+  const takeDown = (record: Recorded): void => {
+    if (!chance(TAKEN_DOWN)) return;
+    if (records.length < MOST_RECORDED) records.push(record);
+    else records[random.below(MOST_RECORDED)] = record;
+  };
   const delayMs = (): number => weather.latencyMs + random.fraction() * weather.jitterMs;
   const isCut = (from: SimNode, to: SimNode): boolean => blocked.has(`${from.name}>${to.name}`);
 
@@ -114,19 +151,21 @@ export function createWorld({ seed, nodes: count, own = {}, hooks, sabotage }: W
     const outputs = node.core.handle(input, localMs(node));
     for (const output of outputs) obey(node, output);
     if (input.kind === 'stream-message' && !outputs.some(output => output.kind === 'reply')) closeStream(input.id);
+    if (node.beside !== null && node.beside.nextMs() <= timeline.nowMs) node.beside.tick();
     schedule(node);
-    for (const watcher of watchers) watcher.after(node, nowMs);
+    for (const watcher of watchers) watcher.after(node, timeline.nowMs);
   }
 
   function schedule(node: SimNode): void {
     const deadline = node.core?.nextDeadline() ?? null;
     if (deadline === null) return;
     // A thousandth later: what was rounded down would never be due.
-    const wakeAtMs = Math.max(nowMs, node.bootedAtMs + deadline / node.rate + 0.001);
+    const coreMs = node.bootedAtMs + deadline / node.rate + 0.001;
+    const wakeAtMs = Math.max(timeline.nowMs, Math.min(coreMs, node.beside?.nextMs() ?? Number.POSITIVE_INFINITY));
     if (wakeAtMs >= node.wakeAtMs) return;
     node.wakeAtMs = wakeAtMs;
     const { life } = node;
-    queue.push(wakeAtMs, () => {
+    timeline.at(wakeAtMs, () => {
       if (node.wakeAtMs !== wakeAtMs || node.life !== life) return;
       node.wakeAtMs = Number.POSITIVE_INFINITY;
       feed(node, { kind: 'tick' });
@@ -161,7 +200,8 @@ export function createWorld({ seed, nodes: count, own = {}, hooks, sabotage }: W
     if (event.kind === 'leave' && event.member.state === 'dead') counts.deaths++;
     if (event.kind === 'join' && event.member.name !== node.name) node.peers.add(event.member.name);
     if (event.kind === 'rejoin-due') rejoin(node);
-    for (const watcher of watchers) watcher.event(node, event, nowMs);
+    for (const watcher of watchers) watcher.event(node, event, timeline.nowMs);
+    node.beside?.event(event);
   }
 
   /** The configured list (the first two), and three of those it once knew. */
@@ -171,7 +211,7 @@ export function createWorld({ seed, nodes: count, own = {}, hooks, sabotage }: W
     const once = [...node.peers].filter(missing);
     while (once.length > 3) once.splice(random.below(once.length), 1);
     const targets = [...new Set([...nodes.slice(0, 2).map(({ name }) => name), ...once])].filter(missing);
-    if (targets.length > 0) queue.push(nowMs, () => feed(node, { kind: 'join', id: 0, targets: targets.map(endpointOf) }));
+    if (targets.length > 0) timeline.at(timeline.nowMs, () => feed(node, { kind: 'join', id: 0, targets: targets.map(endpointOf) }));
   }
 
   function post(node: SimNode, { to, messages, knownMax }: Extract<Output, { kind: 'send' }>): void {
@@ -187,20 +227,22 @@ export function createWorld({ seed, nodes: count, own = {}, hooks, sabotage }: W
     counts.packets++;
     counts.bytes += packet.length;
     if (packet.length > LARGEST_BYTES) counts.oversize++;
+    takeDown({ kind: 'packet', from: node, packet });
     if (target === undefined) return;
     const copies = chance(weather.duplicate) ? 2 : 1;
     if (copies === 2) counts.doubled++;
     for (let copy = 0; copy < copies; copy++) {
       if (chance(weather.loss)) counts.lost++;
-      else queue.push(nowMs + delayMs(), () => arrive(packet, node, target));
+      else timeline.at(timeline.nowMs + delayMs(), () => arrive(packet, node, target));
     }
   }
 
   function arrive(packet: Uint8Array, from: SimNode, to: SimNode): void {
-    if (isCut(from, to)) {
-      counts.cut++;
-      return;
-    }
+    if (isCut(from, to)) counts.cut++;
+    else deliver(packet, from, to);
+  }
+
+  function deliver(packet: Uint8Array, from: SimNode, to: SimNode): void {
     const opened = decodePacket(packet, { label: LABEL, skipLabelCheck: false, keyring: null, verifyIncoming: true });
     if (!opened.ok) throw new Error(`our own packet was refused: ${opened.why}`);
     const messages = sabotage === undefined ? opened.value.messages : sabotage(opened.value.messages, from, to);
@@ -211,8 +253,9 @@ export function createWorld({ seed, nodes: count, own = {}, hooks, sabotage }: W
     const target = byPlace.get(placeOf(to));
     const stream = { opener: node, life: node.life, id };
     counts.streams++;
+    takeDown({ kind: 'stream', from: node, message: request });
     // Retransmissions: slow, not lost.
-    queue.push(nowMs + delayMs() * (1 + 4 * weather.loss), () => {
+    timeline.at(timeline.nowMs + delayMs() * (1 + 4 * weather.loss), () => {
       if (target === undefined || isCut(node, target) || isCut(target, node)) return;
       if (target.core === null) return backTo(target, stream, { kind: 'stream-failed', id, why: 'refused' });
       const number = ++lastStream;
@@ -225,51 +268,53 @@ export function createWorld({ seed, nodes: count, own = {}, hooks, sabotage }: W
   function closeStream(number: number): void {
     const stream = streams.get(number);
     streams.delete(number);
-    if (stream !== undefined) queue.push(nowMs + delayMs(), () => feed(stream.opener, { kind: 'stream-failed', id: stream.id, why: 'closed' }));
+    if (stream !== undefined) timeline.at(timeline.nowMs + delayMs(), () => feed(stream.opener, { kind: 'stream-failed', id: stream.id, why: 'closed' }));
   }
 
   function backTo(from: SimNode, { opener, life }: { readonly opener: SimNode; readonly life: number }, input: Input): void {
-    queue.push(nowMs + delayMs() * (1 + 4 * weather.loss), () => {
+    timeline.at(timeline.nowMs + delayMs() * (1 + 4 * weather.loss), () => {
       if (opener.life === life && !isCut(from, opener)) feed(opener, input);
     });
   }
 
-  return {
+  const world = {
     nodes,
     random,
     chance,
     counts,
     watchers,
+    records: records as readonly Recorded[],
     feed,
     isCut,
     isAnyCut: (node: SimNode): boolean => nodes.some(other => isCut(node, other) || isCut(other, node)),
-    get nowMs() {
-      return nowMs;
+    get nowMs(): number {
+      return timeline.nowMs;
     },
-    get weather() {
+    get weather(): Weather {
       return weather;
     },
     set weather(now: Weather) {
       weather = now;
     },
-    at: (atMs: number, run: () => void) => queue.push(Math.max(nowMs, atMs), run),
-    run(untilMs: number) {
-      for (let next = queue.pop(untilMs); next !== undefined; next = queue.pop(untilMs)) {
-        nowMs = next.atMs;
-        next.run();
-      }
-      nowMs = untilMs;
+    at: timeline.at,
+    run: (untilMs: number) => timeline.run(untilMs),
+    /** Sends again what was taken down. */
+    replay(record: Recorded, to: SimNode) {
+      if (record.kind === 'packet') deliver(record.packet, record.from, to);
+      else feed(to, { kind: 'stream-message', id: ++lastStream, from: { ...endpointOf(record.from.name), port: 40_001 }, message: record.message });
     },
     start(node: SimNode, joins: readonly SimNode[]) {
       node.life++;
-      node.bootedAtMs = nowMs;
-      node.disturbedAtMs = nowMs;
+      node.bootedAtMs = timeline.nowMs;
+      node.disturbedAtMs = timeline.nowMs;
       node.paused = false;
       node.leaving = false;
       node.backlog = [];
       node.wakeAtMs = Number.POSITIVE_INFINITY;
+      node.beside = beside?.(node, world) ?? null;
       const options = memberOptions('lan', {
         ...own,
+        ...ownOf?.(node),
         name: node.name,
         advertise: endpointOf(node.name),
         meta: node.meta,
@@ -279,25 +324,34 @@ export function createWorld({ seed, nodes: count, own = {}, hooks, sabotage }: W
         random: seeded(random.below(2 ** 31)),
         sizeOf: message => encodeMessage(message).length,
         envelopeBytes: () => 0,
-        ...(hooks === undefined ? {} : { hooks }),
+        ...(node.beside === null ? {} : { hooks: node.beside.hooks }),
       });
       feed(node, { kind: 'start' });
+      node.beside?.started();
       if (joins.length > 0) feed(node, { kind: 'join', id: 1, targets: joins.map(({ name }) => endpointOf(name)) });
     },
+    leave(node: SimNode) {
+      node.leaving = true;
+      node.disturbedAtMs = timeline.nowMs;
+      node.beside?.leave();
+      feed(node, { kind: 'leave', id: 1, timeoutMs: 5000 });
+    },
     crash(node: SimNode) {
+      node.beside?.stop();
+      node.beside = null;
       node.core = null;
       node.life++;
-      node.disturbedAtMs = nowMs;
-      node.stoppedAtMs = nowMs;
+      node.disturbedAtMs = timeline.nowMs;
+      node.stoppedAtMs = timeline.nowMs;
     },
     pause(node: SimNode) {
       node.paused = true;
-      node.disturbedAtMs = nowMs;
+      node.disturbedAtMs = timeline.nowMs;
     },
     resume(node: SimNode) {
       if (!node.paused) return;
       node.paused = false;
-      node.disturbedAtMs = nowMs;
+      node.disturbedAtMs = timeline.nowMs;
       const { backlog } = node;
       node.backlog = [];
       // Timers first, then what lies in the sockets: as an event loop does it, and the worse order.
@@ -308,48 +362,9 @@ export function createWorld({ seed, nodes: count, own = {}, hooks, sabotage }: W
       blocked.add(`${from.name}>${to.name}`);
     },
     heal() {
-      for (const node of nodes) for (const other of nodes) if (isCut(node, other)) [node.disturbedAtMs, other.disturbedAtMs] = [nowMs, nowMs];
+      for (const node of nodes) for (const other of nodes) if (isCut(node, other)) [node.disturbedAtMs, other.disturbedAtMs] = [timeline.nowMs, timeline.nowMs];
       blocked.clear();
     },
   };
-}
-
-interface Event {
-  readonly atMs: number;
-  readonly order: number;
-  readonly run: () => void;
-}
-
-function createQueue() {
-  const heap: Event[] = [];
-  let lastOrder = 0;
-  const before = (one: Event, other: Event): boolean => one.atMs < other.atMs || (one.atMs === other.atMs && one.order < other.order);
-  return {
-    push(atMs: number, run: () => void): void {
-      const event = { atMs, order: ++lastOrder, run };
-      let place = heap.push(event) - 1;
-      for (let above = (place - 1) >> 1; place > 0 && before(event, heap[above] as Event); above = (place - 1) >> 1) {
-        heap[place] = heap[above] as Event;
-        place = above;
-      }
-      heap[place] = event;
-    },
-    pop(untilMs: number): Event | undefined {
-      const top = heap[0];
-      if (top === undefined || top.atMs > untilMs) return undefined;
-      const last = heap.pop() as Event;
-      if (heap.length === 0) return top;
-      let place = 0;
-      for (;;) {
-        const left = 2 * place + 1;
-        if (left >= heap.length) break;
-        const least = left + 1 < heap.length && before(heap[left + 1] as Event, heap[left] as Event) ? left + 1 : left;
-        if (!before(heap[least] as Event, last)) break;
-        heap[place] = heap[least] as Event;
-        place = least;
-      }
-      heap[place] = last;
-      return top;
-    },
-  };
+  return world;
 }

@@ -1,5 +1,5 @@
 /** A cluster for tests of HM1: a root, registrars, hosts, all from fixed secrets; real Ed25519 or, where thousands are signed, a keyed hash in its place. */
-import { createHash } from 'node:crypto';
+import { createHash, hash } from 'node:crypto';
 import { type Prefix, parsePrefix } from '@honeymesh/intel/address';
 import type { Advice } from '@honeymesh/intel/advisories';
 import { type EnvelopeHeader, type EnvelopeType, LONGEST_ENVELOPE_BYTES, type Signatures, sealEnvelope } from '@honeymesh/intel/envelope';
@@ -28,18 +28,14 @@ export const real = createEd25519();
 
 /** Signs with a hash keyed by what belongs to the secret; verifying takes a hash, not an exponentiation. Only who has the secret is asked to sign. */
 export function keyedHash(): Signatures & { readonly checks: number } {
-  const publics = new Map<string, Uint8Array>();
+  const publics = new WeakMap<Uint8Array, Uint8Array>();
   let checks = 0;
-  const tag = (key: Uint8Array, message: Uint8Array): Uint8Array => {
-    const half = createHash('sha256').update(key).update(message).digest();
-    return Uint8Array.from(Buffer.concat([half, half]));
-  };
+  const tag = (key: Uint8Array, message: Uint8Array): Uint8Array => hash('sha512', Buffer.concat([key, message]), 'buffer');
   return {
     sign(secret, message) {
-      const name = Buffer.from(secret).toString('hex');
-      const known = publics.get(name) ?? edPublicOf(secret);
-      publics.set(name, known);
-      return tag(known, message);
+      const known = publics.get(secret) ?? edPublicOf(secret);
+      publics.set(secret, known);
+      return Uint8Array.from(tag(known, message));
     },
     verify(publicKey, message, signature) {
       checks++;
@@ -62,7 +58,8 @@ export interface Trust {
   readonly rootSecret: Uint8Array;
   readonly registrar: RegistrarCertificate;
   readonly registrarSecret: Uint8Array;
-  host(name: string, site?: string, at?: UnixMs): Host;
+  /** `life`: set up anew, with new keys. */
+  host(name: string, site?: string, at?: UnixMs, life?: number): Host;
   roster(now?: UnixMs): Roster;
 }
 
@@ -76,9 +73,10 @@ export function trust(signatures: Signatures, sites: readonly string[] = ['home'
     rootSecret,
     registrar,
     registrarSecret,
-    host(nodeName, site = 'home', at = unixMs(NOON - DAY_MS)) {
-      const edSecret = secretOf(`${nodeName} ed`);
-      const xSecret = secretOf(`${nodeName} x`);
+    host(nodeName, site = 'home', at = unixMs(NOON - DAY_MS), life = 1) {
+      const name = life === 1 ? nodeName : `${nodeName} ${life}`;
+      const edSecret = secretOf(`${name} ed`);
+      const xSecret = secretOf(`${name} x`);
       const request = {
         clusterId: CLUSTER,
         nodeName,

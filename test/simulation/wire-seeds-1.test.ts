@@ -1,0 +1,3 @@
+import { stories } from './wire-seeds.ts';
+
+stories({ part: 0, of: 2 });
