@@ -69,7 +69,7 @@ export function createCommands({ node, keyring, state, wire, say, seen }: Comman
     },
     stats() {
       const { user, system } = process.cpuUsage();
-      return { ...node.stats(), cpu_us: user + system, rss: process.memoryUsage.rss() };
+      return { ...node.stats(), cpu_us: user + system, rss: process.memoryUsage.rss(), rss_peak: process.resourceUsage().maxRSS * 1024 };
     },
     keys: () => ({ keys: keyring.keys.map(key => base64(key.bytes)) }),
     broadcast(args) {
