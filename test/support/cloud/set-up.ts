@@ -34,6 +34,8 @@ export interface Emulators {
   readonly dynamodbLocal: string;
   readonly java: string;
   readonly mosquitto: string;
+  /** The newest runtime that this LocalStack lets a template name; functions run on our own Node. */
+  readonly runtime: 'nodejs24.x' | 'nodejs22.x';
 }
 
 export type SetUp = { readonly ok: true; readonly emulators: Emulators } | { readonly ok: false; readonly missing: string };
@@ -51,7 +53,7 @@ export async function setUpEmulators(log: (line: string) => void): Promise<SetUp
     const ministack = await virtualEnvironment('ministack', python.any, 'ministack.txt', log);
     const localstack = await virtualEnvironment('localstack', python.localstack.python, python.localstack.pins, log);
     const dynamodbLocal = await dynamodbLocalFolder(log);
-    return { ok: true, emulators: { ministack, localstack, dynamodbLocal, java, mosquitto } };
+    return { ok: true, emulators: { ministack, localstack, dynamodbLocal, java, mosquitto, runtime: python.localstack.runtime } };
   } catch (error) {
     return lacking(`what the package registries serve: ${firstLines(error)}`);
   }
@@ -107,7 +109,7 @@ async function once(name: string, log: (line: string) => void, make: (folder: st
 
 interface Pythons {
   readonly any: string;
-  readonly localstack: { readonly python: string; readonly pins: string };
+  readonly localstack: { readonly python: string; readonly pins: string; readonly runtime: Emulators['runtime'] };
 }
 
 /** LocalStack's releases run on one Python each: the newest on 3.13, the one for Debian 12 on 3.11. A shim of pyenv may be there and not run: try it. */
@@ -117,9 +119,9 @@ async function findPythons(): Promise<Pythons | undefined> {
   const candidates = ['python3.13', ...installed.filter(path => path.includes('/3.13')), 'python3', '/usr/bin/python3', 'python3.11'];
   const says = (version: string) => firstThatRuns(candidates, ['-c', 'import sys, venv, ensurepip; print(sys.version)'], new RegExp(`^${version}\\.`));
   const newest = await says('3\\.13');
-  if (newest !== undefined) return { any: newest, localstack: { python: newest, pins: 'localstack-py313.txt' } };
+  if (newest !== undefined) return { any: newest, localstack: { python: newest, pins: 'localstack-py313.txt', runtime: 'nodejs24.x' } };
   const debian = await says('3\\.11');
-  return debian === undefined ? undefined : { any: debian, localstack: { python: debian, pins: 'localstack-py311.txt' } };
+  return debian === undefined ? undefined : { any: debian, localstack: { python: debian, pins: 'localstack-py311.txt', runtime: 'nodejs22.x' } };
 }
 
 async function findJava(): Promise<string | undefined> {
