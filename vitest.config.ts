@@ -23,9 +23,6 @@ const project = (
 /** The emulators start once for all files. */
 const cloud = project('cloud', { testSeconds: 60, hookSeconds: 60 }, { oneAtATime: true });
 
-/** The emulators start once for all files. */
-const cloud = project('cloud', { testSeconds: 60, hookSeconds: 60 }, { oneAtATime: true });
-
 export default defineConfig({
   test: {
     // Suites run as root and as a user in one checkout: nothing is kept that the other could not write.
@@ -40,7 +37,6 @@ export default defineConfig({
       project('kernel', { testSeconds: 60, hookSeconds: 60 }, { oneAtATime: true }),
       project('system', { testSeconds: 90, hookSeconds: 60 }, { oneAtATime: true }),
       project('interop', { testSeconds: 120, hookSeconds: 60 }, { oneAtATime: true }),
-      { ...cloud, test: { ...cloud.test, globalSetup: ['./test/support/cloud/global-set-up.ts'] } },
       { ...cloud, test: { ...cloud.test, globalSetup: ['./test/support/cloud/global-set-up.ts'] } },
     ],
   },
