@@ -58,6 +58,7 @@ export function createMeshPart({ config, directory, never }: MeshPartOptions, de
   let plan: MeshPlan | null = null;
   let keeper: MeshKeeper | null = null;
   let view: MeshView | null = null;
+  let signsAs: string | null = null;
   let aloneSince: UnixMs | null = null;
   /** Complaints that are raised now. */
   const raised = new Set<string>();
@@ -106,7 +107,7 @@ export function createMeshPart({ config, directory, never }: MeshPartOptions, de
     }
     keeper = createMeshKeeper(
       { entry: deps.entry ?? PARTS.meshWorker, settings: plan.settings },
-      { onUp: () => clear('down'), onWords: words => words.forEach(take), onDown: down },
+      { onUp: up, onWords: words => words.forEach(take), onDown: down },
     );
     await keeper.start();
   }
@@ -118,6 +119,11 @@ export function createMeshPart({ config, directory, never }: MeshPartOptions, de
     see(null);
   }
 
+  function up(): void {
+    clear('down');
+    catchUp();
+  }
+
   function down(why: string, failure: CallFailure | null, againInMs: number): void {
     log.warn('the mesh is down', { why: failure?.why ?? why, againInMs });
     for (const key of raised) if (key.startsWith('host ')) clear(key); // whoever said it is gone
@@ -126,11 +132,16 @@ export function createMeshPart({ config, directory, never }: MeshPartOptions, de
   }
 
   function see(seen: MeshView | null): void {
-    const before = view?.self.signer ?? null;
     view = seen;
     surroundings.see(seen);
-    const signer = seen?.self.signer ?? null;
-    if (signer !== null && signer !== before) void shares.catchUp(signer);
+    catchUp();
+  }
+
+  /** Once for each time that it listens, as soon as it is known who signs there. */
+  function catchUp(): void {
+    const signer = keeper?.thread() == null ? null : (view?.self.signer ?? null);
+    if (signer !== null && signer !== signsAs) void shares.catchUp(signer);
+    signsAs = signer;
   }
 
   function take(word: MeshWord): void {
