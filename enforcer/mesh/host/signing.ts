@@ -71,13 +71,12 @@ export function createSigning(signer: Signer, advertised: Endpoint, options: Sig
     hearsUsers: member => neighbours.certificateOf(member.name, now()) !== null,
     // Where it dialled, what it lacks goes along with our answer: then it is not answered a second time, and its port is nobody's.
     merging: ({ userState, from, dialled }) => later(layer.merge(userState, dialled ? textOfEndpoint(from) : hostOf(from), now(), !dialled)),
-    localState(join, asked, peer) {
+    localState(join, asked, there) {
       // memberlist's own nodes say nothing of ours, and are told nothing.
       if (asked !== null && !isExchange(asked.userState)) return NOTHING;
-      if (asked !== null) return neighbours.isCertifiedAt(peer, false, now()) ? layer.localState(join, now(), asked.userState) : layer.introduction();
-      if (neighbours.isCertifiedAt(peer, true, now())) return layer.localState(join, now());
-      // A member without a certificate, or whoever an address of the join list turns out to be.
-      return neighbours.isMemberAt(peer, true) ? NOTHING : layer.introduction();
+      if (there.some(({ name }) => neighbours.certificateOf(name, now()) !== null)) return layer.localState(join, now(), asked?.userState);
+      // A member without a certificate, or whoever dials us, or an address of the join list turns out to be.
+      return asked === null && there.length > 0 ? NOTHING : layer.introduction();
     },
   };
 

@@ -2,8 +2,8 @@
 import type { PushedMember, PushPull, StreamMessage } from '../messages.ts';
 import type { Claims } from './claims.ts';
 import type { Context } from './context.ts';
-import { type Endpoint, endpointOf } from './endpoint.ts';
-import { pushedOf } from './member-table.ts';
+import { type Endpoint, endpointOf, samePlace } from './endpoint.ts';
+import { isGone, type Member, pushedOf, viewOf } from './member-table.ts';
 import type { JoinFailure } from './outputs.ts';
 import { pickSome } from './random.ts';
 import type { Streams } from './streams.ts';
@@ -25,8 +25,14 @@ export function createExchange(context: Context, claims: Claims, streams: Stream
   const { options, deps, table, alarms } = context;
   const hooks = deps.hooks ?? {};
 
+  function userStateFor(join: boolean, asked: { readonly userState: Uint8Array } | null, there: (member: Member) => boolean): Uint8Array {
+    if (hooks.localState === undefined) return new Uint8Array();
+    const members = table.list.filter(member => member.name !== options.name && !isGone(member) && there(member));
+    return hooks.localState(join, asked, members.map(viewOf));
+  }
+
   function ownState(join: boolean, to: Endpoint): PushPull {
-    return { kind: 'push-pull', join, members: table.list.map(pushedOf), userState: hooks.localState?.(join, null, endpointOf(to)) ?? new Uint8Array() };
+    return { kind: 'push-pull', join, members: table.list.map(pushedOf), userState: userStateFor(join, null, ({ endpoint }) => samePlace(endpoint, to)) };
   }
 
   /** Memberlist's protocol 1 has no ports, and port 0 means ours. */
@@ -100,8 +106,8 @@ export function createExchange(context: Context, claims: Claims, streams: Stream
       // As memberlist answers, whom it hears of by this push is not in it; what we say beside can count on who it is that asks.
       const members = table.list.map(pushedOf);
       merge(push, push.join, from, false, nowMs);
-      const asked = { userState: push.userState, from: endpointOf(from) };
-      return { kind: 'push-pull', join: push.join, members, userState: hooks.localState?.(push.join, asked, asked.from) ?? new Uint8Array() };
+      const there = ({ endpoint }: Member): boolean => samePlace({ ...endpoint, port: from.port }, from);
+      return { kind: 'push-pull', join: push.join, members, userState: userStateFor(push.join, { userState: push.userState }, there) };
     },
   };
 }

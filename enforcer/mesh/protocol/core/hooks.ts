@@ -34,8 +34,11 @@ export interface Hooks {
   readonly admitMerge?: (members: readonly PushedMember[], from: Endpoint) => boolean;
   /** The other side's user state of a push/pull, before its members are weighed: what it proves counts for them already. `dialled`: by us, so `from` is its own place. */
   readonly merging?: (push: { readonly join: boolean; readonly userState: Uint8Array; readonly from: Endpoint; readonly dialled: boolean }) => void;
-  /** User state for a push/pull with `peer`. `asked`: what the other side said, where we answer; its members are weighed by then. */
-  readonly localState?: (join: boolean, asked: { readonly userState: Uint8Array; readonly from: Endpoint } | null, peer: Endpoint) => Uint8Array;
+  /**
+   * User state for a push/pull. `asked`: what the other side said, where we answer; its members are weighed by then. `there`: live members at the address
+   * of the other side, at its port too where we dial.
+   */
+  readonly localState?: (join: boolean, asked: { readonly userState: Uint8Array } | null, there: readonly MemberView[]) => Uint8Array;
   /** False: no user messages for this one, neither pushed nor gossiped. */
   readonly hearsUsers?: (member: MemberView) => boolean;
   /** Payload of acks to pings over UDP. */
