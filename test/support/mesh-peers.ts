@@ -30,6 +30,7 @@ export interface Peer {
   /** The first event that came or comes, from the beginning, that is wanted. */
   until(what: string, wanted: (event: PeerEvent) => boolean, timeoutMs?: number): Promise<PeerEvent>;
   members(): Promise<readonly PeerMember[]>;
+  signal(name: 'SIGSTOP' | 'SIGCONT' | 'SIGTERM'): void;
   /** At once, without goodbye. */
   kill(): Promise<void>;
   quit(): Promise<number | null>;
@@ -114,6 +115,9 @@ export function createPeers() {
       tell,
       until,
       members: async () => (await tell('members')).members as readonly PeerMember[],
+      signal(name) {
+        child.kill(name);
+      },
       async kill() {
         child.kill('SIGKILL');
         await exited;

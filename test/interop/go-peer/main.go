@@ -156,6 +156,9 @@ func (p *peer) obey(name string, args []string) (fields, error) {
 		}
 		p.transport.loss.Store(math.Float64bits(loss))
 		return nil, nil
+	case "block":
+		p.transport.block(arg(0))
+		return nil, nil
 	case "watch":
 		every, err := time.ParseDuration(arg(0))
 		if err == nil {

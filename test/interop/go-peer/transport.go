@@ -8,6 +8,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -19,6 +20,7 @@ import (
 type transport struct {
 	*memberlist.NetTransport
 	loss                               atomic.Uint64 // the bits of a share from 0 to 1
+	blocked                            sync.Map      // addresses that no datagram of ours gets to
 	datagramsOut, bytesOut, streamsOut atomic.Uint64
 }
 
@@ -58,10 +60,21 @@ func (t *transport) WriteTo(bytes []byte, addr string) (time.Time, error) {
 func (t *transport) WriteToAddress(bytes []byte, addr memberlist.Address) (time.Time, error) {
 	t.datagramsOut.Add(1)
 	t.bytesOut.Add(uint64(len(bytes)))
+	if _, blocked := t.blocked.Load(addr.Addr); blocked {
+		return time.Now(), nil
+	}
 	if loss := math.Float64frombits(t.loss.Load()); loss > 0 && rand.Float64() < loss {
 		return time.Now(), nil
 	}
 	return t.NetTransport.WriteToAddress(bytes, addr)
+}
+
+// Of a list, instead of those before; an empty one blocks none.
+func (t *transport) block(addrs string) {
+	t.blocked.Clear()
+	for _, addr := range strings.Split(addrs, ",") {
+		t.blocked.Store(addr, true)
+	}
 }
 
 func (t *transport) DialTimeout(addr string, timeout time.Duration) (net.Conn, error) {

@@ -116,6 +116,11 @@ export function createCommands({ node, keyring, state, wire, say, seen }: Comman
       state.loss = loss;
       return {};
     },
+    /** Beyond the contract, for partitions: our datagrams to these go nowhere; without any, all go again. */
+    block(args) {
+      state.blocked = new Set(list(args[0]).map(each => textOfEndpoint(place(each))));
+      return {};
+    },
     relay(args) {
       state.relay = text(args, 0, 'true or false') === 'true';
       return {};

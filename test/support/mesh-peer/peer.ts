@@ -19,6 +19,8 @@ export interface PeerState {
   meta: Uint8Array;
   loss: number;
   relay: boolean;
+  /** Where our datagrams do not go, as `IP:PORT`. */
+  blocked: ReadonlySet<string>;
   watch: boolean;
 }
 
@@ -49,7 +51,7 @@ export async function runPeer(): Promise<void> {
     if (flags.log) process.stderr.write(`${line}\n`);
   };
   const keyring = createKeyring(flags.keys);
-  const state: PeerState = { state: flags.state, meta: flags.meta, loss: flags.loss, relay: flags.relay, watch: flags.watch };
+  const state: PeerState = { state: flags.state, meta: flags.meta, loss: flags.loss, relay: flags.relay, blocked: new Set(), watch: flags.watch };
   const advertise = flags.advertise === null ? null : placeFrom(flags.advertise);
   if (flags.advertise !== null && advertise === null) {
     process.stderr.write(`peer: -advertise ${flags.advertise}: ADDR[:PORT]\n`);
@@ -73,6 +75,7 @@ export async function runPeer(): Promise<void> {
     onTrouble: error => log(`trouble: ${error.message}`),
     letsOut(bytes, to) {
       trace?.sent(bytes, to);
+      if (state.blocked.size > 0 && state.blocked.has(textOfEndpoint(to))) return false;
       return state.loss === 0 || Math.random() >= state.loss;
     },
     wrap: envelope => relay.wrap(trace === null ? envelope : trace.wrap(envelope)),
