@@ -192,3 +192,8 @@ export async function meet(...hosts: readonly TestHost[]): Promise<void> {
           one.host.view().peers.some(peer => peer.name === other.name && peer.state === 'alive' && peer.answeredAt !== null),
         );
 }
+
+export const stateOf = (one: TestHost, name: string): string => one.host.view().peers.find(peer => peer.name === name)?.state ?? 'unknown';
+export const told = (one: TestHost, what: string): readonly string[] =>
+  one.words.flatMap(word => (word.kind === 'peer' && word.what === what ? [word.name] : []));
+export const refusedAtAll = (one: TestHost): number => one.host.view().counts.refusedAtAll ?? 0;

@@ -1,20 +1,19 @@
+/** Whole members with real identities on loopback: what they hear of each other, and what of strangers. */
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { encodeIntel } from '@honeymesh/intel/advisories';
-import { openEnvelope, sealEnvelope } from '@honeymesh/intel/envelope';
-import { decodeAccusations, encodeRekey } from '@honeymesh/intel/envelope-bodies';
+import { openEnvelope } from '@honeymesh/intel/envelope';
+import { decodeAccusations, encodeLeave } from '@honeymesh/intel/envelope-bodies';
 import { DAY_MS, type UnixMs, unixMs } from '@honeymesh/intel/time';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { keyIdOf } from '#enforcer/mesh/host/ring.ts';
 import type { MemberEvent } from '#enforcer/mesh/protocol/core/outputs.ts';
-import { issueNodeCertificate, issueRegistrarCertificate, readCertificate } from '#enforcer/mesh/signed/certificates.ts';
+import { issueNodeCertificate, issueRegistrarCertificate } from '#enforcer/mesh/signed/certificates.ts';
 import { edPublicOf } from '#enforcer/mesh/signed/keys.ts';
-import { issueRevocations } from '#enforcer/mesh/signed/revocations.ts';
-import { sealGroupKey } from '#enforcer/mesh/signed/sealed-keys.ts';
 import { createMeshState } from '#enforcer/mesh/state/state.ts';
 import { advice, CLUSTER, NOON, prefix, real, secretOf, signedBy } from '#test/support/hm1.ts';
-import { createTestHosts, GROUP_KEY, meet, type TestHost } from '#test/support/mesh-host.ts';
+import { createTestHosts, GROUP_KEY, meet, QUICK, refusedAtAll, stateOf, told } from '#test/support/mesh-host.ts';
 import { createTestNodes, say } from '#test/support/mesh-node.ts';
 import { createStranger, deadlyFrame, deadlyPacket, type Stranger, sealedPacket } from '#test/support/mesh-stranger.ts';
 
@@ -35,9 +34,6 @@ afterEach(async () => {
 const soon = (ms: number): UnixMs => unixMs(hosts.now() + ms);
 const target = prefix('203.0.113.7/32');
 const shared = (more = {}) => ({ kind: 'advise', target, tier: 'E1', reasons: ['trap-touch'], expiresAt: soon(60_000), ...more }) as const;
-const stateOf = (one: TestHost, name: string): string => one.host.view().peers.find(peer => peer.name === name)?.state ?? 'unknown';
-const told = (one: TestHost, what: string): readonly string[] => one.words.flatMap(word => (word.kind === 'peer' && word.what === what ? [word.name] : []));
-const refusedAtAll = (one: TestHost): number => one.host.view().counts.refusedAtAll ?? 0;
 
 describe('members with signatures required', () => {
   test('meet, know each other as certified, and hear advice and its withdrawal', async () => {
@@ -71,8 +67,9 @@ describe('members with signatures required', () => {
     await bruna.until('all of it is taken back', () => bruna.heard().includes('withdrawal all'));
   });
 
-  test('who joins late hears what holds, and brings what others missed', async () => {
-    const [alba, bruna] = [await hosts.start('alba'), await hosts.start('bruna')];
+  test('who joins late hears what holds, and brings what others missed, by the join alone', async () => {
+    const deps = { tuning: { ...QUICK, pushPullIntervalMs: 0 } };
+    const [alba, bruna] = [await hosts.start('alba', { deps }), await hosts.start('bruna', { deps })];
     alba.host.share([shared()]);
     bruna.host.share([shared({ target: prefix('203.0.113.8/32') })]);
     await sleep(50);
@@ -87,6 +84,14 @@ describe('members with signatures required', () => {
     expect(await carla.host.leave(2_000)).toBe('told');
     await Promise.all([alba, bruna].map(one => one.until('it left', () => told(one, 'left').includes('carla'))));
     expect([...told(alba, 'died'), ...told(bruna, 'died')]).toEqual([]);
+  });
+
+  test('take a signed goodbye for one, also where the plain one is lost', async () => {
+    const [alba, bruna] = [await hosts.start('alba'), await hosts.start('bruna')];
+    await meet(alba, bruna);
+    const { incarnation } = bruna.host.node.self();
+    expect(alba.host.announce(signedBy(hosts.trusted.host('bruna'), encodeLeave({ incarnation }), real, { issuedAt: hosts.now(), type: 'leave' }))).toEqual([]);
+    await alba.until('it left', () => told(alba, 'left').includes('bruna'));
   });
 
   test('find out who is dead, and sign what they found', async () => {
@@ -183,137 +188,6 @@ describe('whoever holds the key of the group and no certificate', () => {
     await alba.until('replays were refused', () => refusedAtAll(alba) === 2);
     await alba.stop();
     expect(alba.refusals()).toEqual({ replayed: 2 });
-  });
-});
-
-describe('a restart', () => {
-  test('keeps words, names, incarnation and keys, and begins an epoch of its own', async () => {
-    const [alba, bruna] = [await hosts.start('alba'), await hosts.start('bruna')];
-    await meet(alba, bruna);
-    bruna.host.share([shared(), shared({ target: prefix('203.0.113.8/32') })]);
-    alba.host.share([shared({ target: prefix('203.0.113.9/32') })]);
-    await alba.until('it heard', () => alba.heard().length === 2);
-    const before = alba.host.node.self().incarnation;
-    await alba.stop();
-    await bruna.stop();
-    const kept = await createMeshState(alba.directory).load();
-    expect(kept.trust?.names).toEqual(expect.arrayContaining(['alba', 'bruna']));
-    expect(kept.epoch).toBe(1);
-    // Alone: nobody is there to tell.
-    const again = await hosts.start('alba', { directory: alba.directory, settings: { seedKey: secretOf('another') } });
-    await again.until('it remembers', () => again.heard().length === 2);
-    expect([...again.heard()].sort()).toEqual(['advice 203.0.113.7/32', 'advice 203.0.113.8/32']);
-    expect(again.host.node.self().incarnation).toBeGreaterThan(before);
-    expect((await createMeshState(alba.directory).load()).epoch).toBe(2);
-    expect(again.host.keys().keys).toEqual([GROUP_KEY]);
-    expect(again.host.view().hosts).toBe(2);
-    // What it said before it can still take back.
-    again.host.withdraw([prefix('203.0.113.9/32')], false);
-    await again.until('it said so', () => (again.host.view().counts.envelopesSaid ?? 0) === 1);
-  });
-
-  test('does not bring back what was taken back, even where nobody had time to say goodbye', async () => {
-    const said: Uint8Array[] = [];
-    const onEvent = (event: MemberEvent): void => void (event.kind === 'user' && said.push(Uint8Array.from(event.payload)));
-    const [alba, bruna] = [await hosts.start('alba', { deps: { onEvent } }), await hosts.start('bruna')];
-    await meet(alba, bruna);
-    bruna.host.share([shared()]);
-    await alba.until('it heard', () => alba.heard().length === 1);
-    bruna.host.share([{ kind: 'withdraw', target, asError: false }]);
-    await alba.until('it was taken back', () => alba.heard().length === 2);
-    await sleep(1_500);
-    // As after a crash: the folder as it is, with the first host still running.
-    const kept = await createMeshState(alba.directory).load();
-    await alba.stop();
-    await createMeshState(alba.directory).keepEnvelopes(kept.envelopes);
-    const again = await hosts.start('alba', { directory: alba.directory });
-    await sleep(300);
-    await bruna.stop();
-    // What bruna said first, thrown in once more by one who is allowed to speak.
-    for (const payload of said) again.host.announce(payload);
-    await sleep(100);
-    expect(again.heard().filter(what => what.startsWith('advice'))).toEqual([]);
-  });
-
-  test('with its count lost is told of by what others remember', async () => {
-    const [alba, bruna] = [await hosts.start('alba'), await hosts.start('bruna')];
-    await meet(alba, bruna);
-    alba.host.share([shared()]);
-    await bruna.until('it heard', () => bruna.heard().length === 1);
-    await alba.stop();
-    const again = await hosts.start('alba', { settings: { join: [`127.0.0.1:${bruna.port}`] } });
-    await again.until('it complains', () => again.complaints().includes('own-key'));
-  });
-});
-
-describe('orders of a registrar', () => {
-  test('a new group key, sealed to each, is used by all from its time on, and the old one is dropped', async () => {
-    const [alba, bruna] = [await hosts.start('alba'), await hosts.start('bruna')];
-    await meet(alba, bruna);
-    const certified = alba.host.certified().map(bytes => readCertificate(bytes));
-    const recipients = certified.flatMap(read => (read.ok && read.value.kind === 'node' ? [read.value] : []));
-    expect(recipients.map(({ nodeName }) => nodeName).sort()).toEqual(['alba', 'bruna']);
-    const key = secretOf('next group');
-    const sealing = { clusterId: CLUSTER, issuer: hosts.trusted.registrar.kid, ephemeralSecret: secretOf('once') };
-    const body = sealGroupKey({ generation: 1, key, useAt: soon(300), dropOldAt: soon(900) }, recipients, sealing);
-    const header = { kid: hosts.trusted.registrar.kid, epoch: 1, seq: 1, issuedAt: hosts.now(), ttlS: 3_600, type: 'rekey' } as const;
-    const envelope = sealEnvelope(header, encodeRekey(body), { clusterId: CLUSTER, secret: hosts.trusted.registrarSecret, signatures: real });
-    expect(alba.host.announce(envelope)).toEqual([]);
-    await Promise.all(
-      [alba, bruna].map(one => one.until('only the new key is left', () => one.host.keys().keys.length === 1 && one.host.keys().generation === 1)),
-    );
-    expect([alba, bruna].map(one => one.host.keys().keys)).toEqual([[key], [key]]);
-    expect(told(bruna, 'key-used')).toEqual(['bruna']);
-    alba.host.share([shared()]);
-    await bruna.until('it heard', () => bruna.heard().length === 1);
-    await bruna.stop();
-    expect((await createMeshState(bruna.directory).load()).keys).toEqual({ keys: [key], generation: 1 });
-    expect(alba.host.announce(Uint8Array.of(1, 2, 3))).toEqual(['not-hm1']);
-  });
-
-  test('keys handed over are taken where they are newer, and only then', async () => {
-    const alba = await hosts.start('alba');
-    const off = await hosts.start('off', { identity: null, settings: { signatures: 'off' } });
-    for (const one of [alba, off]) {
-      const [older, newer] = [secretOf('older'), secretOf('newer')];
-      one.host.adoptKeys({ keys: [newer, GROUP_KEY], generation: 3 });
-      expect(one.host.keys()).toEqual({ keys: [newer, GROUP_KEY], generation: 3 });
-      one.host.adoptKeys({ keys: [older], generation: 2 });
-      expect(one.host.keys().generation).toBe(3);
-      await sleep(100);
-      expect((await createMeshState(one.directory).load()).keys?.generation).toBe(3);
-    }
-  });
-
-  test('a revocation is learnt, told to the ledger and to others, and kept; its words are no more heard', async () => {
-    const [alba, bruna, carla] = [await hosts.start('alba'), await hosts.start('bruna'), await hosts.start('carla')];
-    await meet(alba, bruna, carla);
-    const { kid, notAfter } = hosts.trusted.host('carla').certificate;
-    const by = { kid: hosts.trusted.registrar.kid, secret: hosts.trusted.registrarSecret };
-    const list = issueRevocations({ clusterId: CLUSTER, number: 1, entries: [{ kid, notAfter }] }, by, real, hosts.now());
-    expect(alba.host.learn([Uint8Array.of(1)], [list.bytes])).toEqual(['malformed-certificate']);
-    expect(alba.heard()).toEqual(['revoked']);
-    await bruna.until('it heard of it', () => bruna.heard().includes('revoked') && told(bruna, 'revoked').includes('carla'));
-    await carla.until('it heard of it, too', () => carla.complaints().includes('revoked'));
-    expect(alba.host.view().peers.find(({ name }) => name === 'carla')?.signed).toBe(false);
-    carla.host.share([shared()]);
-    await sleep(300);
-    expect(alba.heard()).toEqual(['revoked']);
-    await bruna.stop();
-    expect((await createMeshState(bruna.directory).load()).trust?.revocations).toHaveLength(1);
-  });
-
-  test('a renewed certificate is told to all with the next meta, and kept', async () => {
-    const [alba, bruna] = [await hosts.start('alba'), await hosts.start('bruna')];
-    await meet(alba, bruna);
-    const renewed = hosts.trusted.host('alba', 'home', unixMs(NOON - DAY_MS / 2)).certificate;
-    expect(alba.host.renew(Uint8Array.of(1))).toBe(false);
-    expect(alba.host.renew(hosts.trusted.host('bruna').certificate.bytes)).toBe(false);
-    expect(alba.host.renew(renewed.bytes)).toBe(true);
-    await bruna.until('it knows', () => bruna.host.certified().some(bytes => Buffer.compare(bytes, renewed.bytes) === 0));
-    expect(alba.host.view().self.certifiedUntil).toBe(renewed.notAfter);
-    await alba.stop();
-    expect((await createMeshState(alba.directory).load()).trust?.certificate).toEqual(renewed.bytes);
   });
 });
 
