@@ -10,14 +10,23 @@ import { interfaceNames, OLDEST_KERNEL } from '../kernel/checks.ts';
 import { bpffsMounted, cgroup2Mount } from '../launch/host.ts';
 import { lockOwner } from '../launch/lock.ts';
 import { missingParts } from '../launch/parts.ts';
+import { peek } from '../mesh/thread/peek.ts';
 import { verifyDirectory } from '../store/verify.ts';
+import { meshFinding, meshFindings } from './doctor-mesh.ts';
 import { trapFindings, trapsFinding } from './doctor-traps.ts';
 import { type Finding, finding, readOr } from './findings.ts';
 import { readMachine } from './machine.ts';
 
 /** All findings, from the ground up. */
 export async function examine({ config, paths }: { readonly config: Config; readonly paths: InstancePaths }): Promise<readonly Finding[]> {
-  return [...machineFindings(config), ...trapFindings(config, paths), ...loadedFindings(paths), ...(await daemonFindings(paths)), await logFinding(paths)];
+  return [
+    ...machineFindings(config),
+    ...trapFindings(config, paths),
+    ...(await meshFindings({ config, paths })),
+    ...loadedFindings(paths),
+    ...(await daemonFindings(config, paths)),
+    await logFinding(paths),
+  ];
 }
 
 function machineFindings(config: Config): readonly Finding[] {
@@ -71,7 +80,7 @@ function loadedFindings(paths: InstancePaths): readonly Finding[] {
   return [finding('packet filter', loaded, loaded ? `pinned at ${paths.pins}` : 'not loaded', 'start the enforcer: honeymesh run')];
 }
 
-async function daemonFindings(paths: InstancePaths): Promise<readonly Finding[]> {
+async function daemonFindings(config: Config, paths: InstancePaths): Promise<readonly Finding[]> {
   const owner = lockOwner(paths.run);
   try {
     const client = await connectControl(paths.socket);
@@ -81,6 +90,7 @@ async function daemonFindings(paths: InstancePaths): Promise<readonly Finding[]>
       return [
         finding('daemon', true, `answers (version ${status.version}, mode ${status.mode})`, null),
         trapsFinding(status.traps),
+        ...meshFinding(status.mesh, config, (await peek(join(paths.state, 'mesh'))).membership),
         ...off.map(({ name }) => finding(`packet filter on ${name}`, false, 'is not attached', '"honeymesh status" tells why')),
         ...status.degraded.map(({ part, why, fix }) => finding(part, false, why, fix)),
       ];

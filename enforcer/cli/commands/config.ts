@@ -13,14 +13,19 @@ export function addConfig(program: Command, context: Context): void {
   addOverrides(config.command('check'))
     .description('check the configuration and tell all that is wrong with it; changes nothing')
     .addOption(outputOption())
-    .addHelpText('after', '\nExit code 2 if something is wrong.\nJSON: {ok, file|null, problems: [{where, line|null, column|null, key|null, message}]}')
+    .addHelpText(
+      'after',
+      '\nExit code 2 if something is wrong.\nJSON: {ok, file|null, problems: [{where, line|null, column|null, key|null, message}], notes: [text]}',
+    )
     .action(async ({ output }: { output: string }, command: Command) => {
       const { terminal } = context;
       const result = await readConfig(command, context);
       if (!result.ok) context.exitWith(EXIT.usage);
+      const notes = result.ok ? await notesOn(result.value) : [];
       const file = result.ok ? result.value.path : (command.optsWithGlobals<{ config?: string }>().config ?? context.environment.HONEYMESH_CONFIG ?? null);
-      if (output === 'json') terminal.write(`${json({ ok: result.ok, file, problems: result.ok ? [] : result.problems })}\n`);
-      else if (result.ok) terminal.write(`${printable(file ?? 'built-in defaults')}: ok\n`);
+      if (output === 'json') terminal.write(`${json({ ok: result.ok, file, problems: result.ok ? [] : result.problems, notes })}\n`);
+      else if (result.ok)
+        terminal.write([`${file ?? 'built-in defaults'}: ok`, ...notes.map(note => `note: ${note}`)].map(line => `${printable(line)}\n`).join(''));
       else terminal.writeError(failureText(await asError(result.problems)));
     });
 
@@ -36,6 +41,15 @@ export function addConfig(program: Command, context: Context): void {
       const { fileOf, withoutSecrets } = await import('../../config/units.ts');
       show(command, context, fileOf(withoutSecrets(loaded.config)), file => configText(file, loaded));
     });
+}
+
+/** What is right in the file and yet not what holds. */
+async function notesOn({ config, paths }: Loaded): Promise<readonly string[]> {
+  if (config.mesh?.key === undefined) return [];
+  const { peek } = await import('../../mesh/thread/peek.ts');
+  const { keyNote } = await import('../../mesh/thread/plan.ts');
+  const note = keyNote(config.mesh, (await peek(`${paths.state}/mesh`)).keys);
+  return note === null ? [] : [note];
 }
 
 function configText(file: Readonly<Record<string, unknown>>, { path, sources, instance }: Loaded): string {
