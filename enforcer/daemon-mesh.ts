@@ -107,7 +107,7 @@ export function createMeshPart({ config, directory, never }: MeshPartOptions, de
     }
     keeper = createMeshKeeper(
       { entry: deps.entry ?? PARTS.meshWorker, settings: plan.settings },
-      { onUp: up, onWords: words => words.forEach(take), onDown: down },
+      { onUp: up, onWords: words => words.forEach(attempt), onDown: down },
     );
     await keeper.start();
   }
@@ -142,6 +142,16 @@ export function createMeshPart({ config, directory, never }: MeshPartOptions, de
     const signer = keeper?.thread() == null ? null : (view?.self.signer ?? null);
     if (signer !== null && signer !== signsAs) void shares.catchUp(signer);
     signsAs = signer;
+  }
+
+  /** A word that our own code cannot bear must not end the daemon, whoever made peers say it. */
+  function attempt(word: MeshWord): void {
+    try {
+      take(word);
+    } catch (error) {
+      log.error('what the mesh said could not be taken', { kind: word.kind, error: error instanceof Error ? (error.stack ?? error.message) : String(error) });
+      complain('bug', `a word of the mesh (${word.kind}) could not be taken: a mistake of HoneyMesh`, 'please report it with the log of the daemon');
+    }
   }
 
   function take(word: MeshWord): void {

@@ -20,6 +20,8 @@ const STRANGERS = 40;
 export interface MeshHostOptions {
   readonly name: string;
   readonly site: string;
+  /** mesh.bind */
+  readonly bind?: string;
   /** More of the configuration file. */
   readonly config?: string;
 }
@@ -70,7 +72,7 @@ export async function createMeshScene(members: readonly MeshHostOptions[]): Prom
   plug(plain, 'p-plain', ['10.80.0.90']);
 
   const hosts: SceneHost[] = [];
-  for (const [at, { name, site, config = '' }] of members.entries()) {
+  for (const [at, { name, site, bind = '0.0.0.0:7946', config = '' }] of members.entries()) {
     const address = `10.80.0.${at + 1}`;
     const namespace = lab.namespace(name);
     plug(namespace, `p-${name}`, [address]);
@@ -80,7 +82,7 @@ export async function createMeshScene(members: readonly MeshHostOptions[]): Prom
 log: { level: warn }
 traps: { ports: [${TRAP_PORT}, 7946, 7947, "7946/udp"], patience: instant }
 share: { never: [] }
-mesh: { bind: "0.0.0.0:7946", join: [10.80.0.1, 10.80.0.2], key: ${GROUP_KEY}, signatures: preferred }
+mesh: { bind: "${bind}", join: [10.80.0.1, 10.80.0.2], key: ${GROUP_KEY}, signatures: preferred }
 ${config}`,
     );
     enforcers.push(enforcer);

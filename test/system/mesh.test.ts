@@ -15,7 +15,7 @@ const running = new Map<SceneHost, RunningEnforcer>();
 beforeAll(async () => {
   scene = await createMeshScene([
     { name: 'one', site: 'home' },
-    { name: 'two', site: 'home', config: `allow: [${FRIEND}]` },
+    { name: 'two', site: 'home', bind: '[::]:7946', config: `allow: [${FRIEND}]` },
     { name: 'three', site: 'lab' },
   ]);
   [one, two, three] = scene.hosts as [SceneHost, SceneHost, SceneHost];

@@ -47,25 +47,28 @@ export function createMeshKeeper(options: MeshKeeperOptions, { onUp, onWords, on
 
   function begin(): void {
     const startedMs = performance.now();
-    thread = launch(options, {
-      onUp() {
-        state = 'up';
-        settled.resolve();
-        onUp(restarts);
-      },
-      onWords,
-      onGone(why, failure) {
-        thread = null;
-        state = 'down';
-        settled.resolve();
-        if (stopping) return;
-        if (performance.now() - startedMs > HEALTHY_MS) waitMs = FIRST_WAIT_MS;
-        onDown(why, failure, waitMs);
-        restarts++;
-        again = setTimeout(begin, waitMs);
-        waitMs = Math.min(2 * waitMs, LONGEST_WAIT_MS);
-      },
-    });
+    const onGone: MeshThreadDeps['onGone'] = (why, failure) => {
+      thread = null;
+      state = 'down';
+      settled.resolve();
+      if (stopping) return;
+      if (performance.now() - startedMs > HEALTHY_MS) waitMs = FIRST_WAIT_MS;
+      onDown(why, failure, waitMs);
+      restarts++;
+      again = setTimeout(begin, waitMs);
+      waitMs = Math.min(2 * waitMs, LONGEST_WAIT_MS);
+    };
+    try {
+      thread = launch(options, { onUp: up, onWords, onGone });
+    } catch (error) {
+      onGone(error instanceof Error ? error.message : String(error), null); // no room for a thread: the daemon goes on without
+    }
+  }
+
+  function up(): void {
+    state = 'up';
+    settled.resolve();
+    onUp(restarts);
   }
 
   return {

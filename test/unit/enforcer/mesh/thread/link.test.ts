@@ -98,6 +98,24 @@ describe('the thread of the mesh', () => {
 });
 
 describe('who keeps it', () => {
+  test('lives where there is no room for a thread', async () => {
+    const down: string[] = [];
+    const keeper = createMeshKeeper(
+      { entry, settings: meshSettings() },
+      {
+        onUp: () => {},
+        onWords: () => {},
+        onDown: why => down.push(why),
+        launch() {
+          throw new Error('cannot make a thread');
+        },
+      },
+    );
+    await keeper.start();
+    expect([keeper.state(), down]).toEqual(['down', ['cannot make a thread']]);
+    await keeper.stop();
+  });
+
   test('starts it again, later each time, and says so', () => {
     vi.useFakeTimers();
     try {

@@ -129,6 +129,17 @@ describe('a host with a mesh', () => {
     expect(host.degraded.current()).toMatchObject([{ why: 'UDP is blocked' }]);
   });
 
+  test('survives a word that it cannot bear, and says so', async () => {
+    const host = partOf('h1');
+    await host.mesh.start();
+    host.onHear = () => {
+      throw new TypeError('x is not a function');
+    };
+    await host.mesh.link().advise([]);
+    await vi.waitFor(() => expect(host.degraded.current()).toMatchObject([{ part: 'mesh', why: expect.stringContaining('a mistake of HoneyMesh') }]));
+    expect(host.state()).toBe('joined');
+  });
+
   test('that cannot begin says why, and is not waited for', async () => {
     const host = partOf('fails');
     await host.mesh.start();
