@@ -24,7 +24,7 @@ import { openRegistrarKeeping, type RegistrarKeeping } from './keeping.ts';
 import { createOffice, type Office } from './office.ts';
 import { createRenewing } from './renewing.ts';
 import { createRevoking } from './revoking.ts';
-import { standingOf } from './standing.ts';
+import { heardBy, standingOf } from './standing.ts';
 import { decodeToken } from './token.ts';
 
 export interface MembershipOptions {
@@ -111,6 +111,7 @@ export async function createMembership({ config, directory, hostName }: Membersh
     renew: renewing.renew,
     fetchKeys: renewing.fetchKeys,
     isLonely: () => mesh.report().state === 'alone' && renewing.from() !== 'this host',
+    heard: () => (renewing.from() === 'this host' ? null : heardBy(mesh.view())),
     complain: (why, fix) => complain('renewal', why, fix),
     recovered: () => recovered('renewal'),
     now,
@@ -125,8 +126,8 @@ export async function createMembership({ config, directory, hostName }: Membersh
     ownKey: () => own?.kid ?? null,
     tell: text => auth.done(null, text),
     async requireTrust() {
-      const known = await trust();
-      if (known !== null) return known;
+      reread = { at: now(), trust: (await state.load()).trust };
+      if (reread.trust !== null) return reread.trust;
       throw notMember();
     },
   });

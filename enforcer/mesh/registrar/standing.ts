@@ -50,3 +50,6 @@ function rowsOf(certificates: readonly Uint8Array[]): readonly RegistrarRow[] {
 }
 
 const rowOf = ({ kid, sites, notAfter }: RegistrarCertificate): RegistrarRow => ({ key: kid, sites, until: rfc3339(notAfter) });
+
+export const heardBy = (view: MeshView | null): { readonly datagrams: number; readonly refused: number } | null =>
+  view === null ? null : { datagrams: view.counts.datagramsIn ?? 0, refused: view.counts.refused ?? 0 };
