@@ -47,13 +47,23 @@ export interface MeshMembership {
   readonly registrar: { readonly address: string; readonly pin: Uint8Array } | null;
 }
 
+/** How often this host encrypted with one group key, over restarts. `keyId`: a hash. */
+export interface KeyUse {
+  readonly keyId: string;
+  readonly encrypted: number;
+}
+
 export interface MeshKept {
   readonly identity: MeshIdentity | null;
   readonly trust: MeshTrust | null;
   readonly keys: MeshKeys | null;
   readonly membership: MeshMembership | null;
   readonly epoch: number;
+  /** Words that hold, and certificates of who said them. */
   readonly envelopes: readonly Uint8Array[];
+  /** Certificates and envelopes, three records each: who was caught, and the two that convict it. */
+  readonly proofs?: readonly Uint8Array[];
+  readonly use?: KeyUse | null;
   /** Files that could not be read and were set aside, with what to do. */
   readonly damaged: readonly { readonly why: string; readonly fix: string }[];
 }
@@ -68,6 +78,10 @@ export interface MeshState {
   /** On disk (fsync) when it resolves: nothing is signed in an epoch before. */
   keepEpoch(epoch: number): Promise<void>;
   keepEnvelopes(envelopes: readonly Uint8Array[]): Promise<void>;
+  keepProofs?(proofs: readonly Uint8Array[]): Promise<void>;
+  keepUse?(use: KeyUse): Promise<void>;
+  /** As `load` does, without the rest. */
+  loadTrust?(): Promise<MeshTrust | null>;
   /** All of it goes, but for what a registrar keeps (registrar/). */
   forget(): Promise<void>;
 }

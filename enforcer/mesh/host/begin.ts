@@ -6,6 +6,7 @@ import { type Lookup, resolveTargets } from '../node/resolve.ts';
 import type { MeshKept, MeshSettings, MeshState } from '../port.ts';
 import type { Endpoint } from '../protocol/core/endpoint.ts';
 import { createNonceMemory, type NonceMemory } from '../signed/nonce-memory.ts';
+import { makeFolder } from '../state/files.ts';
 import type { Complaint } from './complaints.ts';
 import { createRing, type Ring } from './ring.ts';
 import { type Signer, whoWeAre } from './who.ts';
@@ -23,10 +24,19 @@ export interface Beginning {
 export type Begun = { readonly ok: true; readonly value: Beginning } | ({ readonly ok: false } & Complaint);
 
 const RESOLVE_MS = 5_000;
+const LONGEST_LABEL = 255;
 const DISK = 'make room on the disk, or let root write to the state directory';
 
 export async function begin(settings: MeshSettings, state: MeshState, lookup: Lookup, now: UnixMs): Promise<Begun> {
-  const kept = await state.load();
+  if (Buffer.byteLength(settings.label) > LONGEST_LABEL)
+    return { ok: false, why: `mesh.label is longer than ${LONGEST_LABEL} bytes`, fix: 'shorten it on all members' };
+  let kept: MeshKept;
+  try {
+    await makeFolder(settings.directory);
+    kept = await state.load();
+  } catch (error) {
+    return { ok: false, why: `the mesh cannot read its state: ${messageOf(error)}`, fix: 'let root read and write the state directory' };
+  }
   const who = whoWeAre(settings.signatures, kept, now);
   if (!who.ok) return who;
   const nonces = createNonceMemory();
@@ -39,12 +49,14 @@ export async function begin(settings: MeshSettings, state: MeshState, lookup: Lo
     if (who.signer !== null) await state.keepEpoch(epoch);
     if (kept.keys === null && settings.seedKey !== null) await state.keepKeys(ring.keys());
   } catch (error) {
-    return { ok: false, why: `the mesh cannot keep its state: ${error instanceof Error ? error.message : String(error)}`, fix: DISK };
+    return { ok: false, why: `the mesh cannot keep its state: ${messageOf(error)}`, fix: DISK };
   }
   const complaints = kept.damaged.map((one, at) => ({ key: `damaged ${at}`, ...one }));
   if (who.complaint !== null) complaints.push({ key: 'identity', ...who.complaint });
   return { ok: true, value: { kept, signer: who.signer, ring, nonces, epoch, advertise, complaints } };
 }
+
+const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
 /** The kept keyring wins: a key that the configuration named long ago must not come back. Null: no key of such a size. */
 function ringFrom(kept: MeshKept, seed: Uint8Array | null, nonces: NonceMemory): Ring | null {

@@ -10,6 +10,7 @@ import type { Complaints } from './complaints.ts';
 import { ledgerInputsOf } from './intel-inputs.ts';
 import type { Keeping } from './keeping.ts';
 import type { Neighbours } from './neighbours.ts';
+import type { Proofs } from './proofs.ts';
 import type { Refusals } from './refusals.ts';
 import { keyIdOf, type Ring } from './ring.ts';
 import type { Runner } from './runner.ts';
@@ -32,6 +33,9 @@ export interface DoingDeps {
   readonly neighbours: Neighbours;
   readonly signer: Signer | null;
   readonly viewer: Viewer;
+  readonly proofs: Proofs;
+  /** Of the words that hold now. */
+  readonly keptBytes: () => number;
   readonly say: (word: MeshWord) => void;
   readonly now: () => UnixMs;
 }
@@ -44,11 +48,13 @@ export interface Doing {
 const KEEP_WORDS_MS = 30_000;
 /** Words that were taken back: they must not hold again after a crash. */
 const KEEP_WITHDRAWALS_MS = 1_000;
+/** Of the words: 32 MB, the most there are, each half minute. */
+const KEPT_BYTES_A_MS = 1_000;
 const KEEP_TRUST_MS = 2_000;
 const EPOCH_AGAIN_MS = 10_000;
 
 export function createDoing(deps: DoingDeps): Doing {
-  const { node, layer, runner, ring, state, keeping, telling, complaints, watch, refusals, neighbours, signer, viewer, say, now } = deps;
+  const { node, layer, runner, ring, state, keeping, telling, complaints, watch, refusals, neighbours, signer, viewer, proofs, keptBytes, say, now } = deps;
   const { counts } = viewer;
   let keptRevision = signer?.roster.revision ?? 0;
 
@@ -59,7 +65,7 @@ export function createDoing(deps: DoingDeps): Doing {
     if (signer === null || signer.roster.revision === keptRevision) return;
     keptRevision = signer.roster.revision;
     keeping.soon('trust', KEEP_TRUST_MS);
-    keeping.soon('envelopes', KEEP_WORDS_MS);
+    keepWords(false);
     telling.changed(true);
   }
 
@@ -77,12 +83,12 @@ export function createDoing(deps: DoingDeps): Doing {
       case 'intel':
         counts.adviceHeard += output.advice.length;
         counts.withdrawalsHeard += output.withdrawals.length;
-        keeping.soon('envelopes', output.withdrawals.length > 0 ? KEEP_WITHDRAWALS_MS : KEEP_WORDS_MS);
+        keepWords(output.withdrawals.length > 0);
         return;
       case 'said':
         counts.envelopesSaid++;
         counts.adviceSaid += output.advice.length;
-        keeping.soon('envelopes', output.withdrawals > 0 ? KEEP_WITHDRAWALS_MS : KEEP_WORDS_MS);
+        keepWords(output.withdrawals > 0);
         if (output.advice.length > 0) say({ kind: 'sent', epoch: output.epoch, seq: output.seq, advice: output.advice });
         return;
       case 'left':
@@ -102,6 +108,7 @@ export function createDoing(deps: DoingDeps): Doing {
         return;
       case 'misuse':
         counts.misuses++;
+        if (proofs.add(output.signer, output.proof)) keeping.soon('proofs', 0);
         refusals.add(`misuse: ${output.why}`, output.signer.kind === 'node' ? output.signer.nodeName : `registrar ${output.signer.kid}`);
         if (output.signer.kind === 'registrar') registrarMisuse(output.signer.kid);
         return;
@@ -116,6 +123,11 @@ export function createDoing(deps: DoingDeps): Doing {
         if (output.why === 'from-the-future' && output.kid !== null) watch.fromTheFuture(nameOf(output.kid), now());
         return;
     }
+  }
+
+  /** Who takes back something twice a second must not wear out our disk: the more there is, the rarer it is written. */
+  function keepWords(takenBack: boolean): void {
+    keeping.soon('envelopes', Math.max(takenBack ? KEEP_WITHDRAWALS_MS : KEEP_WORDS_MS, keptBytes() / KEPT_BYTES_A_MS));
   }
 
   const nameOf = (kid: Extract<LayerOutput, { kind: 'revoked' }>['kid']): string => {

@@ -14,7 +14,7 @@ import type { MeshHost, MeshSettings, MeshState, MeshWord } from '../port.ts';
 import { DEFAULT_VERSIONS, PROFILES, type Tuning } from '../protocol/core/options.ts';
 import type { MemberEvent } from '../protocol/core/outputs.ts';
 import type { Keyring } from '../protocol/wire/keyring.ts';
-import { makeFolder } from '../state/files.ts';
+import { readCertificate } from '../signed/certificates.ts';
 import { createMeshState, STATE_FILES } from '../state/state.ts';
 import { begin } from './begin.ts';
 import { type Complaint, createComplaints } from './complaints.ts';
@@ -23,6 +23,7 @@ import { createHearing } from './hearing.ts';
 import { createKeeping } from './keeping.ts';
 import { createNeighbours } from './neighbours.ts';
 import { createOrders } from './orders.ts';
+import { createProofs } from './proofs.ts';
 import { createRefusals } from './refusals.ts';
 import { createRunner } from './runner.ts';
 import { createSigning, type Signing } from './signing.ts';
@@ -56,6 +57,8 @@ export type MeshStart = { readonly ok: true; readonly value: RunningMeshHost } |
 
 const REFUSALS_EVERY_MS = 10_000;
 const WATCH_EVERY_MS = 10_000;
+/** At the rate of an idle member a crash loses a thousand of a budget of billions. */
+const KEEP_USE_MS = 600_000;
 /** Until somebody is met; from then on the core tries again each minute. */
 const MEET_AFTER_MS = [0, 1_000, 2_000, 4_000, 8_000, 15_000, 30_000];
 
@@ -75,12 +78,12 @@ export async function startMeshHost(settings: MeshSettings, deps: MeshHostDeps):
   const begun = await begin(settings, state, lookup, now());
   if (!begun.ok) return begun;
   const { kept, signer, ring, nonces, epoch, advertise } = begun.value;
-  await makeFolder(settings.directory);
 
   const complaints = createComplaints(say);
   const refusals = createRefusals();
   const watch = createWatch(complaints);
-  const name = signer?.certificate.nodeName ?? settings.nodeName;
+  // Names are bytes, a character each.
+  const name = Buffer.from(signer?.certificate.nodeName ?? settings.nodeName, 'utf8').toString('latin1');
   const label = new Uint8Array(Buffer.from(settings.label, 'utf8'));
   const tuning = { ...PROFILES[settings.profile], ...deps.tuning };
   const neighbours = createNeighbours(name, (of, at) => {
@@ -93,7 +96,13 @@ export async function startMeshHost(settings: MeshSettings, deps: MeshHostDeps):
   let node: MeshNode | null = null;
   const layer = () => signing?.layer ?? null;
   const runner = createRunner({ layer, clock: now, act: outputs => doing.act(outputs) });
-  const writers = createWriters({ state, signer, layer, ring, now });
+  const proofs = createProofs(kept.proofs ?? [], bytes => {
+    const read = readCertificate(bytes);
+    return read.ok ? read.value.kid : null;
+  });
+  /** What earlier runs encrypted counts, as long as the key is the same. */
+  const encrypted = (): number => (kept.use?.keyId === ring.ids()[0] ? (kept.use?.encrypted ?? 0) : 0) + (node?.stats().encrypted ?? 0);
+  const writers = createWriters({ state, signer, layer, ring, proofs, encrypted, now });
   const keeping = createKeeping({ write: writers, complaints });
   const viewer = createViewer({ node: () => node, name, signer, neighbours, ring, refusals, now });
   const telling = createTelling({ say, view: viewer.view, neighbours, now, selfName: name });
@@ -111,6 +120,8 @@ export async function startMeshHost(settings: MeshSettings, deps: MeshHostDeps):
     neighbours,
     signer,
     viewer,
+    proofs,
+    keptBytes: () => layer()?.keptBytes ?? 0,
     say,
     now,
   });
@@ -143,7 +154,7 @@ export async function startMeshHost(settings: MeshSettings, deps: MeshHostDeps):
         hearing.refused(refusal);
         deps.onRefusal?.(refusal);
       },
-      onTrouble: error => complaints.set('trouble', { why: `the mesh is in trouble: ${error.message}`, fix: 'look at the host: network, memory, disk' }),
+      onTrouble: error => watch.trouble(error.message, now()),
       ...(deps.letsOut === undefined ? {} : { letsOut: deps.letsOut }),
     },
   );
@@ -169,8 +180,8 @@ export async function startMeshHost(settings: MeshSettings, deps: MeshHostDeps):
 
   function look(): void {
     const certificate = signer === null ? null : (signer.roster.named(name) ?? signer.certificate);
-    const { encrypted, alive } = running.stats();
-    watch.tick({ now: now(), certificate, encrypted, members: alive });
+    watch.tick({ now: now(), certificate, encrypted: encrypted(), members: running.stats().alive });
+    if (ring.keyring.primary !== null) keeping.soon('use', KEEP_USE_MS);
     telling.changed(false);
   }
 

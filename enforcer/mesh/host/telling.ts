@@ -25,6 +25,9 @@ export interface TellingDeps {
 const QUIET_MS = 5 * SECOND_MS;
 /** A picture of so many peers is made in a millisecond or two. */
 const PEERS_A_SECOND = 2_000;
+/** The same of the same peer. */
+const AGAIN_MS = 5 * SECOND_MS;
+const MOST_TOLD = 4_096;
 
 export function createTelling({ say, view, neighbours, now, selfName }: TellingDeps): Telling {
   let timer: NodeJS.Timeout | null = null;
@@ -32,6 +35,7 @@ export function createTelling({ say, view, neighbours, now, selfName }: TellingD
   let lastMs = Number.NEGATIVE_INFINITY;
   let peers = 0;
   let stopped = false;
+  const told = new Map<string, { readonly atMs: number; untold: number }>();
 
   function changed(members: boolean): void {
     const leastMs = SECOND_MS * Math.max(1, peers / PEERS_A_SECOND);
@@ -51,17 +55,32 @@ export function createTelling({ say, view, neighbours, now, selfName }: TellingD
     say({ kind: 'view', view: told });
   }
 
+  /** Null: it was told a moment ago. Whoever holds the key can suspect anybody as often as it likes; our log is not its. */
+  function untoldOf(what: string, pauseMs: number): number | null {
+    const before = told.get(what);
+    const atMs = performance.now();
+    if (before !== undefined && atMs - before.atMs < pauseMs) {
+      before.untold++;
+      return null;
+    }
+    if (told.size >= MOST_TOLD) told.clear();
+    told.set(what, { atMs, untold: 0 });
+    return before?.untold ?? 0;
+  }
+
   function peer(what: Extract<MeshWord, { kind: 'peer' }>['what'], member: MemberView, text: string): void {
+    changed(true);
+    const untold = untoldOf(`${what} ${member.name}`, what === 'joined' || what === 'left' || what === 'died' ? 0 : AGAIN_MS);
+    if (untold === null) return;
     const name = shownName(member.name);
     const address = textOfEndpoint(member);
-    say({ kind: 'peer', what, name, address, text: `${name} (${address}) ${text}` });
-    changed(true);
+    say({ kind: 'peer', what, name, address, text: `${name} (${address}) ${text}${untold === 0 ? '' : `, and ${untold} times before`}` });
   }
 
   return {
     changed,
     heard(event) {
-      if ('member' in event && typeof event.member === 'object' && event.member?.name === selfName) return;
+      if (event.kind !== 'conflict' && 'member' in event && typeof event.member === 'object' && event.member?.name === selfName) return;
       switch (event.kind) {
         case 'join': {
           const certificate = neighbours.certificateOf(event.member.name, now());

@@ -15,6 +15,8 @@ export interface WatchFacts {
 export interface Watch {
   /** Signed by `who`, ahead of our time by more than honest clocks are. */
   fromTheFuture(who: string, now: UnixMs): void;
+  /** The socket's, or of what the member remembers. */
+  trouble(message: string, now: UnixMs): void;
   udpBlocked(name: string, now: UnixMs): void;
   /** It answered over UDP, or is gone. */
   udpWorks(name: string): void;
@@ -30,12 +32,14 @@ const SKEWED_PEERS = 2;
 const SKEW_MEMORY_MS = 10 * MINUTE_MS;
 const MOST_SKEWED = 256;
 const BLOCKED_MEMORY_MS = 10 * MINUTE_MS;
+const TROUBLE_MEMORY_MS = 10 * MINUTE_MS;
 const MOST_BLOCKED = 256;
 const MOST_NAMED = 3;
 
 export function createWatch(complaints: Complaints): Watch {
   const ahead = new Map<string, UnixMs>();
   const blocked = new Map<string, UnixMs>();
+  let troubledAt: UnixMs | null = null;
 
   function certificateFaults(certificate: NodeCertificate | null, now: UnixMs): void {
     if (certificate === null) return;
@@ -79,6 +83,10 @@ export function createWatch(complaints: Complaints): Watch {
     fromTheFuture(who, now) {
       if (ahead.size < MOST_SKEWED) ahead.set(who, now);
     },
+    trouble(message, now) {
+      troubledAt = now;
+      complaints.set('trouble', { why: `the mesh's sockets or files are in trouble: ${message}`, fix: 'look at network, memory and disk of this host' });
+    },
     udpBlocked(name, now) {
       if (blocked.size < MOST_BLOCKED) blocked.set(name, now);
       networkFaults(now);
@@ -91,6 +99,9 @@ export function createWatch(complaints: Complaints): Watch {
       clockFaults(now);
       keyFaults(encrypted, members);
       networkFaults(now);
+      if (troubledAt === null || now - troubledAt <= TROUBLE_MEMORY_MS) return;
+      troubledAt = null;
+      complaints.set('trouble', null);
     },
   };
 }

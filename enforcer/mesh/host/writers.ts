@@ -5,6 +5,7 @@ import type { UnixMs } from '@honeymesh/intel/time';
 import type { MeshState } from '../port.ts';
 import { readCertificate } from '../signed/certificates.ts';
 import type { SignedLayer } from '../signed/signed-layer.ts';
+import type { Proofs } from './proofs.ts';
 import type { Ring } from './ring.ts';
 import type { Signer } from './who.ts';
 
@@ -13,15 +14,20 @@ export interface WritersDeps {
   readonly signer: Signer | null;
   readonly layer: () => SignedLayer | null;
   readonly ring: Ring;
+  readonly proofs: Proofs;
+  /** Encryptions under the primary key, those of earlier runs with them. */
+  readonly encrypted: () => number;
   readonly now: () => UnixMs;
 }
 
-export type Written = 'trust' | 'envelopes' | 'keys';
+export interface Writers extends Readonly<Record<Written, () => Promise<void>>> {}
 
-export function createWriters({ state, signer, layer, ring, now }: WritersDeps): Readonly<Record<Written, () => Promise<void>>> {
+export type Written = 'trust' | 'envelopes' | 'keys' | 'proofs' | 'use';
+
+export function createWriters({ state, signer, layer, ring, proofs, encrypted, now }: WritersDeps): Writers {
   /** The daemon may have made this host another one meanwhile, or none: what it wrote then stands. */
   async function isStillOurs(): Promise<boolean> {
-    const { trust } = await state.load();
+    const trust = state.loadTrust === undefined ? (await state.load()).trust : await state.loadTrust();
     if (signer === null || trust === null || !sameBytes(trust.clusterId, signer.clusterId)) return false;
     const read = readCertificate(trust.certificate);
     return read.ok && read.value.kid === signer.certificate.kid;
@@ -41,6 +47,13 @@ export function createWriters({ state, signer, layer, ring, now }: WritersDeps):
       await state.keepEnvelopes([...signer.roster.nodes(now()).map(one => one.bytes), ...words]);
     },
     keys: () => state.keepKeys(ring.keys()),
+    async proofs() {
+      await state.keepProofs?.(proofs.records());
+    },
+    async use() {
+      const [keyId] = ring.ids();
+      if (keyId !== undefined && (signer === null || (await isStillOurs()))) await state.keepUse?.({ keyId, encrypted: encrypted() });
+    },
   };
 }
 

@@ -101,6 +101,8 @@ export interface SignedLayer {
   leave(incarnation: number, now: UnixMs): readonly LayerOutput[];
   /** What holds now, to be written down: with it back after a restart, nothing that was withdrawn can be replayed. */
   kept(): readonly Uint8Array[];
+  /** How long these are together. */
+  readonly keptBytes: number;
   /** What `kept` gave before a restart; checked like anybody's words, a few at each tick. */
   restore(kept: readonly Uint8Array[], now: UnixMs): readonly LayerOutput[];
   tick(now: UnixMs): readonly LayerOutput[];
@@ -292,6 +294,9 @@ export function createSignedLayer(
     },
     leave: (incarnation, now) => sent(sender.signal('leave', encodeLeave({ incarnation }), LEAVE_TTL_S, now), now),
     kept: () => [...book.speakers()].flatMap(speaker => book.latestOf(speaker).map(({ bytes }) => bytes)),
+    get keptBytes() {
+      return book.bytes;
+    },
     restore(envelopes, now) {
       for (const [at, bytes] of envelopes.entries()) inbox.add(bytes, `kept ${Math.floor(at / KEPT_TOGETHER)}`);
       return fromInbox(now);

@@ -11,15 +11,16 @@ const FILE_MODE = 0o600;
 /** Writers of one path within this thread, one after the other. */
 const writing = new Map<string, Promise<void>>();
 
+/** Also where it was there before: for folders that are ours alone. */
 export async function makeFolder(path: string): Promise<void> {
   await mkdir(path, { recursive: true, mode: FOLDER_MODE });
   await chmod(path, FOLDER_MODE);
 }
 
-/** Resolves when it is on the disk, its name too. Rejects with the system's error; what was there before is then there still. */
-export function replaceFile(path: string, bytes: Uint8Array | string): Promise<void> {
+/** `ownFolder`: nobody else may look into it from then on. Resolves when it is on the disk, its name too. Rejects with the system's error; what was there before is then there still. */
+export function replaceFile(path: string, bytes: Uint8Array | string, { ownFolder } = { ownFolder: false }): Promise<void> {
   const before = writing.get(path) ?? Promise.resolve();
-  const done = before.catch(() => undefined).then(() => replace(path, bytes));
+  const done = before.catch(() => undefined).then(() => replace(path, bytes, ownFolder));
   writing.set(path, done);
   const forget = (): void => {
     if (writing.get(path) === done) writing.delete(path);
@@ -28,9 +29,9 @@ export function replaceFile(path: string, bytes: Uint8Array | string): Promise<v
   return done;
 }
 
-async function replace(path: string, bytes: Uint8Array | string): Promise<void> {
+async function replace(path: string, bytes: Uint8Array | string, ownFolder: boolean): Promise<void> {
   const folder = dirname(path);
-  await makeFolder(folder);
+  await (ownFolder ? makeFolder(folder) : mkdir(folder, { recursive: true, mode: FOLDER_MODE }));
   // The daemon writes from two threads: each has a draft of its own, and a crash leaves no more than these.
   const draft = `${path}.new-${threadId}`;
   await rm(draft, { force: true, recursive: true });

@@ -1,7 +1,7 @@
 /** The kept values as JSON, bytes in base64. What is read is checked as if a stranger had written it: a disk may hold anything. */
 import { CLUSTER_ID_BYTES } from '@honeymesh/intel/envelope';
 import { MOST_ENDPOINTS } from '../node/resolve.ts';
-import type { MeshIdentity, MeshKeys, MeshMembership, MeshTrust } from '../port.ts';
+import type { KeyUse, MeshIdentity, MeshKeys, MeshMembership, MeshTrust } from '../port.ts';
 import { isNodeName, LONGEST_CERTIFICATE_BYTES } from '../signed/certificates.ts';
 import { KEY_BYTES } from '../signed/keys.ts';
 import { LONGEST_REVOCATIONS_BYTES } from '../signed/revocations.ts';
@@ -36,6 +36,7 @@ export const encodeTrust = ({ clusterId, rootPublic, certificate, registrars, re
 export const encodeKeys = ({ keys, generation }: MeshKeys): string => encoded({ keys, generation });
 export const encodeMembership = ({ bind, join, label, registrar }: MeshMembership): string =>
   encoded({ bind, join, label, registrar: registrar === null ? null : { address: registrar.address, pin: registrar.pin } });
+export const encodeUse = ({ keyId, encrypted }: KeyUse): string => encoded({ keyId, encrypted });
 export const encodeEpoch = (epoch: number): string => encoded({ epoch });
 
 /** Null: it is not what was written. */
@@ -82,6 +83,11 @@ export const decodeMembership: Decoder<MeshMembership> = decoder(({ bind, join, 
   if (registrar === null) return { bind: boundTo, join: targets, label: name, registrar };
   const place = registrarFrom(registrar);
   return place === null ? null : { bind: boundTo, join: targets, label: name, registrar: place };
+});
+
+export const decodeUse: Decoder<KeyUse> = decoder(({ keyId, encrypted }) => {
+  const id = textFrom(keyId, 64);
+  return id === null || !isCount(encrypted) ? null : { keyId: id, encrypted };
 });
 
 export const decodeEpoch: Decoder<number> = decoder(({ epoch }) => (isCount(epoch) ? epoch : null));

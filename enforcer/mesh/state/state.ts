@@ -13,11 +13,13 @@ import {
   decodeKeys,
   decodeMembership,
   decodeTrust,
+  decodeUse,
   encodeEpoch,
   encodeIdentity,
   encodeKeys,
   encodeMembership,
   encodeTrust,
+  encodeUse,
 } from './records.ts';
 
 export const STATE_FILES = {
@@ -27,6 +29,8 @@ export const STATE_FILES = {
   membership: 'membership.json',
   epoch: 'epoch.json',
   envelopes: 'envelopes.bin',
+  proofs: 'proofs.bin',
+  use: 'key-use.json',
   /** Kept by the member itself. */
   node: 'node.json',
 } as const;
@@ -43,6 +47,8 @@ const FIXES = {
   membership: 'join again, or set mesh.join and mesh.bind in the configuration',
   epoch: 'join again: honeymesh mesh join TOKEN; peers refuse numbers of this host that they know already',
   envelopes: 'nothing: what holds comes again from the peers',
+  proofs: 'nothing: proofs against peers that cheated are in the file that was set aside, if anything is',
+  use: 'nothing: encryptions under the group key are counted from 0 again',
 } as const;
 
 export interface MeshStateDeps {
@@ -70,25 +76,35 @@ export function createMeshState(directory: string, { now }: MeshStateDeps = { no
     const small = <T>(kind: keyof typeof FIXES, decode: (text: string) => T | null): Promise<T | null> =>
       take(kind, kind === 'trust' ? LONGEST_TRUST_FILE : LONGEST_SMALL_FILE, bytes => decode(bytes.toString('utf8')));
 
-    const [identity, trust, keys, membership, epoch, envelopes] = [
+    const [identity, trust, keys, membership, epoch, envelopes, proofs, use] = [
       await small('identity', decodeIdentity),
       await small('trust', decodeTrust),
       await small('keys', decodeKeys),
       await small('membership', decodeMembership),
       await small('epoch', decodeEpoch),
       await take('envelopes', LONGEST_ENVELOPE_FILE, decodeEnvelopes),
+      await take('proofs', LONGEST_SMALL_FILE, decodeEnvelopes),
+      await small('use', decodeUse),
     ];
-    return { identity, trust, keys, membership, epoch: epoch ?? 0, envelopes: envelopes ?? [], damaged };
+    return { identity, trust, keys, membership, epoch: epoch ?? 0, envelopes: envelopes ?? [], proofs: proofs ?? [], use, damaged };
   }
+
+  const keep = (kind: keyof typeof STATE_FILES, bytes: Uint8Array | string): Promise<void> => replaceFile(pathOf(kind), bytes, { ownFolder: true });
 
   return {
     load,
-    keepIdentity: identity => replaceFile(pathOf('identity'), encodeIdentity(identity)),
-    keepTrust: trust => replaceFile(pathOf('trust'), encodeTrust(trust)),
-    keepKeys: keys => replaceFile(pathOf('keys'), encodeKeys(keys)),
-    keepMembership: membership => replaceFile(pathOf('membership'), encodeMembership(membership)),
-    keepEpoch: epoch => replaceFile(pathOf('epoch'), encodeEpoch(epoch)),
-    keepEnvelopes: envelopes => replaceFile(pathOf('envelopes'), encodeEnvelopes(envelopes)),
+    async loadTrust() {
+      const read = await readBounded(pathOf('trust'), LONGEST_TRUST_FILE);
+      return read.ok ? decodeTrust(read.value.toString('utf8')) : null;
+    },
+    keepIdentity: identity => keep('identity', encodeIdentity(identity)),
+    keepTrust: trust => keep('trust', encodeTrust(trust)),
+    keepKeys: keys => keep('keys', encodeKeys(keys)),
+    keepMembership: membership => keep('membership', encodeMembership(membership)),
+    keepEpoch: epoch => keep('epoch', encodeEpoch(epoch)),
+    keepEnvelopes: envelopes => keep('envelopes', encodeEnvelopes(envelopes)),
+    keepProofs: proofs => keep('proofs', encodeEnvelopes(proofs)),
+    keepUse: use => keep('use', encodeUse(use)),
     async forget() {
       await makeFolder(directory);
       await removeFiles(directory, Object.values(STATE_FILES));

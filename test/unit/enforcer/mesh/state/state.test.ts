@@ -2,7 +2,7 @@ import { chmod, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import type { MeshIdentity, MeshKeys, MeshMembership, MeshTrust } from '#enforcer/mesh/port.ts';
+import type { KeyUse, MeshIdentity, MeshKeys, MeshMembership, MeshTrust } from '#enforcer/mesh/port.ts';
 import { createMeshState } from '#enforcer/mesh/state/state.ts';
 import { CLUSTER, secretOf } from '#test/support/hm1.ts';
 
@@ -28,6 +28,7 @@ const membership: MeshMembership = {
   label: 'honeymesh',
   registrar: { address: '10.0.0.1:7947', pin: secretOf('pin') },
 };
+const use: KeyUse = { keyId: '00c0ffee', encrypted: 2 ** 40 };
 const envelopes = [Uint8Array.of(1), new Uint8Array(1_355).fill(7), new Uint8Array(0)];
 
 async function keepAll(): Promise<void> {
@@ -39,16 +40,18 @@ async function keepAll(): Promise<void> {
   await state.keepMembership(membership);
   await state.keepEpoch(41);
   await state.keepEnvelopes(envelopes);
+  await state.keepProofs?.(envelopes);
+  await state.keepUse?.(use);
 }
 
 describe('what the mesh keeps', () => {
   test('comes back as it was, also to another process', async () => {
     await keepAll();
-    expect(await createMeshState(folder).load()).toEqual({ identity, trust, keys, membership, epoch: 41, envelopes, damaged: [] });
+    expect(await createMeshState(folder).load()).toEqual({ identity, trust, keys, membership, epoch: 41, envelopes, proofs: envelopes, use, damaged: [] });
   });
 
   test('is nothing where nothing was kept, and no folder is made by looking', async () => {
-    const nothing = { identity: null, trust: null, keys: null, membership: null, epoch: 0, envelopes: [], damaged: [] };
+    const nothing = { identity: null, trust: null, keys: null, membership: null, epoch: 0, envelopes: [], proofs: [], use: null, damaged: [] };
     expect(await createMeshState(folder).load()).toEqual(nothing);
     await expect(stat(folder)).rejects.toThrow('ENOENT');
   });
