@@ -20,13 +20,16 @@ export interface DatagramHooks {
 const RECEIVE_BUFFER_BYTES = 2 * 1024 * 1024;
 const LEAST_BUFFER_BYTES = 64 * 1024;
 
+/** Of what is an address for sure: the expression behind `isIPv6` costs a process 3 ms before it is fast. */
+const hasColon = (address: string): boolean => address.includes(':');
+
 /** `host`: an address; `::` takes both families. Rejects with the system's error. */
 export function openDatagrams(host: string, port: number, { received, trouble }: DatagramHooks): Promise<Datagrams> {
   const six = isIPv6(host);
   const socket = createSocket({
     type: six ? 'udp6' : 'udp4',
     // Nothing here is a name: without this each datagram would go through the system's resolver.
-    lookup: (name, _options, done) => done(null, name, isIPv6(name) ? 6 : 4),
+    lookup: (name, _options, done) => done(null, name, hasColon(name) ? 6 : 4),
   });
   const { promise, resolve, reject } = Promise.withResolvers<Datagrams>();
   socket.once('error', reject);
@@ -44,12 +47,12 @@ export function openDatagrams(host: string, port: number, { received, trouble }:
 
   function send(bytes: Uint8Array, to: Endpoint, failed: (code: string) => void): void {
     const text = hostOf(to);
-    if (to.port === 0 || (!six && isIPv6(text))) {
+    if (to.port === 0 || (!six && hasColon(text))) {
       failed('EAFNOSUPPORT');
       return;
     }
     try {
-      socket.send(bytes, to.port, six && !isIPv6(text) ? `::ffff:${text}` : text, error => {
+      socket.send(bytes, to.port, six && !hasColon(text) ? `::ffff:${text}` : text, error => {
         if (error !== null) failed((error as NodeJS.ErrnoException).code ?? 'UNKNOWN');
       });
     } catch {

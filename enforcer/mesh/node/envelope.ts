@@ -8,7 +8,7 @@ import type { ClusterKey, Keyring } from '../protocol/wire/keyring.ts';
 import { labelOverhead } from '../protocol/wire/label.ts';
 import { WIRE_LIMITS, type WireLimits } from '../protocol/wire/limits.ts';
 import { encodeMessage } from '../protocol/wire/message-codec.ts';
-import { decodePacket, sealPacket, takesChecksum } from '../protocol/wire/packet.ts';
+import { coverPacket, decodePacket, fillPacket, takesChecksum } from '../protocol/wire/packet.ts';
 import { createStreamReader, type StreamReader, type StreamReading } from '../protocol/wire/stream-reader.ts';
 import { encodeStream, type StreamRole } from '../protocol/wire/stream-writer.ts';
 import type { NonceMemory } from '../signed/nonce-memory.ts';
@@ -38,6 +38,7 @@ export function createEnvelope(options: EnvelopeOptions) {
   const { label, skipLabelCheck, keyring, verifyIncoming, verifyOutgoing, compress, nonces, limits = WIRE_LIMITS } = options;
   const encryption = encryptionVersionOf(options.protocol);
   const nextNonce = createNonces();
+  const filled = createFiller(compress);
   const checks = { label, skipLabelCheck, keyring, verifyIncoming, limits };
   let budgetOf: ClusterKey | null = null;
   let encrypted = 0;
@@ -78,8 +79,7 @@ export function createEnvelope(options: EnvelopeOptions) {
   return {
     openDatagram,
     streamReader,
-    sealDatagram: (messages: readonly Message[], knownMax: number | null): Uint8Array =>
-      sealPacket(messages.map(encodeMessage), { ...outgoing(), checksum: takesChecksum(knownMax) }),
+    sealDatagram: (messages: readonly Message[], knownMax: number | null): Uint8Array => coverPacket(filled(messages, takesChecksum(knownMax)), outgoing()),
     /** `_to`: the other side, for whoever wraps this. */
     sealStream: (message: StreamMessage, role: StreamRole, _to: Endpoint): Uint8Array => encodeStream(message, { ...outgoing(), role }),
     /** What label and encryption add to a datagram: memberlist counts encryption into gossip whenever it has a key. */
@@ -87,6 +87,18 @@ export function createEnvelope(options: EnvelopeOptions) {
       labelOverhead(label) + (keyring.primary !== null && (use === 'gossip' || verifyOutgoing) ? ENCRYPTION_OVERHEAD[encryption] : 0),
     /** Encryptions under the primary key since it is that: with random nonces there is a bound to what one key may encrypt. */
     encrypted: (): number => (keyring.primary === budgetOf ? encrypted : 0),
+  };
+}
+
+/** What is said to many in a row is encoded and compressed once: half of what such a datagram costs. Messages are not changed once they are said. */
+function createFiller(compress: boolean): (messages: readonly Message[], checksum: boolean) => Uint8Array {
+  let last: { readonly messages: readonly Message[]; readonly checksum: boolean; readonly packet: Uint8Array } | null = null;
+  return (messages, checksum) => {
+    const same = last !== null && last.checksum === checksum && last.messages.length === messages.length;
+    if (last !== null && same && messages.every((message, at) => message === last?.messages[at])) return last.packet;
+    const packet = fillPacket(messages.map(encodeMessage), { compress, checksum });
+    last = { messages, checksum, packet };
+    return packet;
   };
 }
 

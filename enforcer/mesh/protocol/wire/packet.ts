@@ -63,17 +63,24 @@ export interface SealOptions {
 }
 
 /** One datagram of at least one and at most 255 encoded messages. */
-export function sealPacket(parts: readonly Uint8Array[], { label, keyring, compress, checksum, encryption, nonce }: SealOptions): Uint8Array {
+export const sealPacket = (parts: readonly Uint8Array[], options: SealOptions): Uint8Array => coverPacket(fillPacket(parts, options), options);
+
+/** What is the same for all who get it. */
+export function fillPacket(parts: readonly Uint8Array[], { compress, checksum }: Pick<SealOptions, 'compress' | 'checksum'>): Uint8Array {
   const [first = NO_BYTES] = parts;
   let packet = parts.length === 1 ? first : compound(parts);
   if (compress) {
     const shorter = compressed(packet);
     if (shorter.length < packet.length) packet = shorter;
   }
-  if (checksum) packet = joined(Uint8Array.of(MESSAGE_TYPE.crc), u32Bytes(crc32(packet)), packet);
+  return checksum ? joined(Uint8Array.of(MESSAGE_TYPE.crc), u32Bytes(crc32(packet)), packet) : packet;
+}
+
+/** Encrypts, each time under another nonce, and puts the label in front. */
+export function coverPacket(packet: Uint8Array, { label, keyring, encryption, nonce }: Omit<SealOptions, 'compress' | 'checksum'>): Uint8Array {
   const key = keyring?.primary ?? null;
-  if (key !== null) packet = sealed(packet, { key, version: encryption, nonce, context: label });
-  return label.length === 0 ? packet : joined(labelHeader(label), packet);
+  const covered = key === null ? packet : sealed(packet, { key, version: encryption, nonce, context: label });
+  return label.length === 0 ? covered : joined(labelHeader(label), covered);
 }
 
 export interface OpenOptions extends LabelCheck {
