@@ -250,6 +250,19 @@ describe('a host', () => {
       await sleep(100);
     }
     expect(alba.words.filter(({ kind }) => kind === 'view').length - before).toBeLessThanOrEqual(4);
+    // Nor does it fill the log with what one who holds the key makes happen.
+    expect(told(alba, 'suspected')).toHaveLength(1);
+  });
+
+  test('is told when somebody takes its name', async () => {
+    const alba = await hosts.start('alba');
+    const { incarnation, meta, versions } = alba.host.node.self();
+    await stranger.say(
+      alba.port,
+      sealedPacket({ kind: 'alive', node: 'alba', incarnation: incarnation + 1, address: Uint8Array.of(127, 0, 0, 5), port: 7, meta, versions }),
+    );
+    await alba.until('it says so', () => told(alba, 'conflict').includes('alba'));
+    expect(alba.host.node.self().port).toBe(alba.port);
   });
 
   test('keeps its secrets to itself', async () => {

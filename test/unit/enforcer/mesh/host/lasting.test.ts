@@ -1,15 +1,18 @@
 /** What outlasts a restart, and what a registrar orders. */
 import { setTimeout as sleep } from 'node:timers/promises';
+import { encodeIntel } from '@honeymesh/intel/advisories';
 import { sealEnvelope } from '@honeymesh/intel/envelope';
 import { encodeRekey } from '@honeymesh/intel/envelope-bodies';
 import { DAY_MS, type UnixMs, unixMs } from '@honeymesh/intel/time';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { keyIdOf } from '#enforcer/mesh/host/ring.ts';
 import type { MemberEvent } from '#enforcer/mesh/protocol/core/outputs.ts';
 import { readCertificate } from '#enforcer/mesh/signed/certificates.ts';
+import { verdictOf } from '#enforcer/mesh/signed/misuse.ts';
 import { issueRevocations } from '#enforcer/mesh/signed/revocations.ts';
 import { sealGroupKey } from '#enforcer/mesh/signed/sealed-keys.ts';
 import { createMeshState } from '#enforcer/mesh/state/state.ts';
-import { CLUSTER, NOON, prefix, real, secretOf } from '#test/support/hm1.ts';
+import { advice, CLUSTER, NOON, prefix, real, secretOf, signedBy } from '#test/support/hm1.ts';
 import { createTestHosts, GROUP_KEY, meet, told } from '#test/support/mesh-host.ts';
 
 let hosts: ReturnType<typeof createTestHosts>;
@@ -81,6 +84,44 @@ describe('a restart', () => {
     await alba.stop();
     const again = await hosts.start('alba', { settings: { join: [`127.0.0.1:${bruna.port}`] } });
     await again.until('it complains', () => again.complaints().includes('own-key'));
+  });
+});
+
+describe('what is remembered of others and of the key', () => {
+  test('two contents under one number cost a peer its trust, and are kept as proof', async () => {
+    const alba = await hosts.start('alba');
+    const liar = hosts.trusted.host('liar');
+    alba.host.learn([liar.certificate.bytes], []);
+    const lies = ['203.0.113.1/32', '203.0.113.2/32', '203.0.113.3/32'].map(about =>
+      signedBy(liar, encodeIntel({ advice: [advice(about)], withdrawals: [] }), real, { issuedAt: hosts.now() }),
+    );
+    for (const lie of lies) alba.host.announce(lie);
+    expect(alba.heard()).toEqual(['advice 203.0.113.1/32', 'misconduct', 'misconduct']);
+    await alba.stop();
+    const { proofs = [] } = await createMeshState(alba.directory).load();
+    expect(proofs).toEqual([liar.certificate.bytes, lies[0], lies[1]]);
+    const [certificate, one, other] = proofs as [Uint8Array, Uint8Array, Uint8Array];
+    const read = readCertificate(certificate);
+    expect(read.ok && verdictOf([one, other], read.value, real)).toBe('two-contents');
+    // The first is enough, also over a restart.
+    const again = await hosts.start('alba', { directory: alba.directory });
+    again.host.learn([liar.certificate.bytes], []);
+    for (const lie of lies.toReversed()) again.host.announce(lie);
+    await again.stop();
+    expect((await createMeshState(alba.directory).load()).proofs).toEqual(proofs);
+  });
+
+  test('what a key encrypted before counts after a restart, and not for the next key', async () => {
+    const alba = await hosts.start('alba');
+    await alba.stop();
+    const state = createMeshState(alba.directory);
+    await state.keepUse?.({ keyId: keyIdOf(GROUP_KEY), encrypted: 2 ** 31 });
+    const again = await hosts.start('alba', { directory: alba.directory });
+    expect(again.complaints()).toEqual(['key-budget']);
+    again.host.adoptKeys({ keys: [secretOf('next')], generation: 1 });
+    await again.stop();
+    const other = await hosts.start('alba', { directory: alba.directory });
+    expect(other.complaints()).toEqual([]);
   });
 });
 
