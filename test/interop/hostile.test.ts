@@ -1,9 +1,8 @@
 /** Ours under what a hostile holder of the cluster's key can send over real sockets: it says no, lives on, and pays little for it. */
-import { createCipheriv } from 'node:crypto';
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { type Bomb, PACKET_BOMBS, STREAM_BOMBS } from '#test/support/mesh-bombs.ts';
+import { type Bomb, badPadding, PACKET_BOMBS, STREAM_BOMBS } from '#test/support/mesh-bombs.ts';
 import { createPeers, type Peer, type PeerEvent } from '#test/support/mesh-peers.ts';
 
 const KEY = new Uint8Array(32).fill(7);
@@ -44,10 +43,7 @@ describe('the two blobs that end a Go process of v0.7.0', () => {
   test('a datagram of encryption version 0 with bad padding is refused, and ours lives on', async () => {
     const before = (await stats(victim)).refused;
     for (const last of [255, 17, 0]) {
-      const nonce = Buffer.alloc(12, last);
-      const cipher = createCipheriv('aes-256-gcm', KEY, nonce).setAAD(Buffer.from('honeymesh'));
-      const body = Buffer.concat([cipher.update(Buffer.alloc(16, last)), cipher.final()]);
-      await villain.tell(`raw ${victim.addr} ${hex(Buffer.concat([LABEL_HEAD, Buffer.of(0), nonce, body, cipher.getAuthTag()]))}`);
+      await villain.tell(`raw ${victim.addr} ${hex(badPadding({ key: KEY, label: 'honeymesh', last }))}`);
     }
     await refusedSince(before, 3);
     await livesOn();

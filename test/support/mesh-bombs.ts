@@ -1,7 +1,17 @@
 /** Small messages that claim, or expand to, a great deal. Plaintext: whoever sends them holds the cluster's key. */
+import { createCipheriv } from 'node:crypto';
 import { joined, u32Bytes } from '#enforcer/mesh/protocol/wire/bytes.ts';
 import { compound } from '#enforcer/mesh/protocol/wire/compound.ts';
 import { compressed } from '#enforcer/mesh/protocol/wire/compression.ts';
+
+/** A datagram of encryption version 0 whose last byte says how much padding to cut off, which is more than there is, or none. */
+export function badPadding({ key, label, last }: { readonly key: Uint8Array; readonly label: string; readonly last: number }): Uint8Array {
+  const nonce = Buffer.alloc(12, last);
+  const cipher = createCipheriv('aes-256-gcm', key, nonce).setAAD(Buffer.from(label));
+  const body = Buffer.concat([cipher.update(Buffer.alloc(16, last)), cipher.final()]);
+  const head = label === '' ? [] : [Buffer.of(244, label.length), Buffer.from(label)];
+  return Buffer.concat([...head, Buffer.of(0), nonce, body, cipher.getAuthTag()]);
+}
 
 export type Bomb = readonly [name: string, plain: Uint8Array];
 

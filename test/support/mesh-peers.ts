@@ -23,6 +23,8 @@ export interface Peer {
   readonly name: string;
   readonly addr: string;
   readonly events: readonly PeerEvent[];
+  /** Its process has ended, however. */
+  readonly ended: Promise<number | null>;
   /** Resolves with its reply, whether it went well or not. */
   ask(command: string): Promise<PeerEvent>;
   /** As `ask`, and rejects where it did not go well. */
@@ -111,6 +113,7 @@ export function createPeers() {
       name,
       addr: String(ready.addr),
       events,
+      ended: exited,
       ask,
       tell,
       until,
