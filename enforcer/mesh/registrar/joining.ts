@@ -116,8 +116,8 @@ function accepted(answer: JoinAnswer, address: string, { token, identity, bind, 
     clusterId,
     rootPublic,
     certificate: answer.certificate,
-    registrars: answer.registrars,
-    revocations: answer.revocations,
+    registrars: union(answer.registrars, known?.registrars ?? []),
+    revocations: union(answer.revocations, known?.revocations ?? []),
     names: known?.names ?? [],
   };
   const certificate = ownCertificate(trust, identity, signatures, now());
@@ -132,6 +132,12 @@ function accepted(answer: JoinAnswer, address: string, { token, identity, bind, 
     membership: { bind, join: meetingPlaces(address, answer.join), label: answer.label, registrar: { address, pin: token.pin } },
   };
 }
+
+/** What this host knew besides stays known: of two lists of one issuer the later counts. */
+const union = (told: readonly Uint8Array[], known: readonly Uint8Array[]): readonly Uint8Array[] => [
+  ...told,
+  ...known.filter(one => !told.some(other => sameBytes(one, other))),
+];
 
 /** Ours, and certified as `trust` demands; null: it is not. */
 export function ownCertificate(trust: MeshTrust, { nodeName, edSecret, xSecret }: MeshIdentity, signatures: Signatures, now: UnixMs): NodeCertificate | null {

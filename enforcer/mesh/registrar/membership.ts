@@ -8,20 +8,20 @@ import { hexOf, sameBytes } from '@honeymesh/intel/envelope-bytes';
 import type { NewEvent } from '@honeymesh/intel/events';
 import { rfc3339, SECOND_MS, type UnixMs } from '@honeymesh/intel/time';
 import type { MeshConfig } from '../../config/config.ts';
-import { MESH_PORT, placeText, REGISTRAR_PORT, readPlace } from '../../config/mesh-fields.ts';
+import { REGISTRAR_PORT } from '../../config/mesh-fields.ts';
 import type { JoinReport, LeaveReport, MeshOperations, MeshPreparation, MeshStatusReport } from '../../control/mesh-operations.ts';
 import { HoneyMeshError } from '../../errors.ts';
-import type { MeshIdentity, MeshKept, MeshPart, MeshState } from '../port.ts';
-import { isNodeName, type NodeCertificate, type RegistrarCertificate, readCertificate } from '../signed/certificates.ts';
+import type { MeshPart, MeshState } from '../port.ts';
+import { type RegistrarCertificate, readCertificate } from '../signed/certificates.ts';
 import { edPublicOf, xPublicOf } from '../signed/keys.ts';
-import { nameFrom } from '../thread/plan.ts';
 import { createAuthEvents } from './auth-events.ts';
 import { createCare } from './care.ts';
 import { rosterOf } from './desk.ts';
-import { nameError, notMember, tokenError } from './faults.ts';
+import { notMember, tokenError } from './faults.ts';
 import { joinMesh } from './joining.ts';
 import { openRegistrarKeeping, type RegistrarKeeping } from './keeping.ts';
 import { createOffice, type Office } from './office.ts';
+import { createOwnPlace } from './own-place.ts';
 import { createRenewing } from './renewing.ts';
 import { createRevoking } from './revoking.ts';
 import { heardBy, standingOf } from './standing.ts';
@@ -56,22 +56,16 @@ export interface Membership {
   stop(): Promise<void>;
 }
 
-type Kept = Pick<MeshKept, 'identity' | 'trust' | 'membership'>;
-
 const MEET_MS = 5 * SECOND_MS;
 const LOOK_MS = 100;
 const GOODBYE_MS = 5 * SECOND_MS;
-const REREAD_MS = SECOND_MS;
-const NO_MEMBER: Kept = { identity: null, trust: null, membership: null };
 
 export async function createMembership({ config, directory, hostName }: MembershipOptions, deps: MembershipDeps): Promise<Membership> {
   const { mesh, state, signatures, record, complain, recovered, onBug, now, random } = deps;
   const listen = config?.registrar ?? { host: '0.0.0.0', port: REGISTRAR_PORT };
   const link = mesh.link();
   const keeping: RegistrarKeeping = await openRegistrarKeeping(directory, now);
-  let kept: Kept = NO_MEMBER;
-  let own: NodeCertificate | null = null;
-  let reread = { at: 0, trust: null as MeshKept['trust'] };
+  const place = createOwnPlace({ config, hostName }, { mesh, state, now, random });
   /** Orders, one after another. */
   let turn: Promise<unknown> = Promise.resolve();
 
@@ -82,8 +76,8 @@ export async function createMembership({ config, directory, hostName }: Membersh
       keeping,
       link,
       view: mesh.view,
-      trust,
-      label: () => (config === undefined || config.label === '' ? (kept.membership?.label ?? '') : config.label),
+      trust: place.trust,
+      label: place.label,
       auth,
       signatures,
       now,
@@ -94,19 +88,17 @@ export async function createMembership({ config, directory, hostName }: Membersh
     },
   );
   const renewing = createRenewing({
-    member,
+    member: place.member,
     registrar: office.registrar,
     desk: office.desk,
     link,
     signatures,
     now,
     random,
-    onRenewed(certificate) {
-      own = certificate;
-    },
+    onRenewed: place.renewed,
   });
   const care = createCare({
-    certificate: () => own,
+    certificate: place.certificate,
     registrar: renewing.from,
     renew: renewing.renew,
     fetchKeys: renewing.fetchKeys,
@@ -123,11 +115,11 @@ export async function createMembership({ config, directory, hostName }: Membersh
     link,
     signatures,
     now,
-    ownKey: () => own?.kid ?? null,
+    ownKey: () => place.certificate()?.kid ?? null,
     tell: text => auth.done(null, text),
     async requireTrust() {
-      reread = { at: now(), trust: (await state.load()).trust };
-      if (reread.trust !== null) return reread.trust;
+      const known = await place.freshTrust();
+      if (known !== null) return known;
       throw notMember();
     },
   });
@@ -136,8 +128,8 @@ export async function createMembership({ config, directory, hostName }: Membersh
     standingOf({
       report: mesh.report(),
       view: mesh.view(),
-      own,
-      trust: reread.trust,
+      own: place.certificate(),
+      trust: place.lastTrust(),
       self: office.registrar()?.certificate ?? null,
       listensAt: office.address(),
       openInvites: office.invites().length,
@@ -146,61 +138,16 @@ export async function createMembership({ config, directory, hostName }: Membersh
       renewsFrom: renewing.from(),
     });
 
-  /** As the member has it on the disk, read again once a second at the most. */
-  async function trust(): Promise<MeshKept['trust']> {
-    if (now() - reread.at >= REREAD_MS || now() < reread.at) reread = { at: now(), trust: (await state.load()).trust };
-    return reread.trust;
-  }
-
-  function member() {
-    const { identity, membership } = kept;
-    return identity === null || own === null ? null : { identity, certificate: own, place: membership?.registrar ?? null };
-  }
-
-  async function reload(): Promise<void> {
-    const { identity, trust: known, membership } = await state.load();
-    kept = { identity, trust: known, membership };
-    reread = { at: now(), trust: known };
-    const read = known === null ? null : readCertificate(known.certificate);
-    own = read?.ok && read.value.kind === 'node' ? read.value : null;
-  }
-
-  /** Written while the member is down: it keeps the same files. */
-  async function begin(write: () => Promise<void>): Promise<void> {
-    await mesh.stop();
-    try {
-      await write();
-    } finally {
-      await reload();
-      await mesh.restart();
-    }
-  }
-
   const inTurn = <T>(job: () => Promise<T>): Promise<T> => {
     const done = turn.then(job);
     turn = done.catch(() => {});
     return done;
   };
 
-  /** This host's keys, made where there are none. The name may change as long as nobody has certified it. */
-  async function identityFor(name: string | undefined): Promise<MeshIdentity> {
-    if (name !== undefined && !isNodeName(name)) throw nameError(name);
-    const { identity } = kept;
-    if (own !== null && identity !== null) {
-      if (name === undefined || name === own.nodeName) return identity;
-      throw new HoneyMeshError('HM_REFUSED', `this host is certified as ${own.nodeName} already`, { fix: 'leave --name out, or "honeymesh mesh leave" first' });
-    }
-    const nodeName = name ?? identity?.nodeName ?? config?.name ?? nameFrom(hostName);
-    const made = identity === null ? { nodeName, edSecret: random(32), xSecret: random(32) } : { ...identity, nodeName };
-    await state.keepIdentity(made);
-    kept = { ...kept, identity: made };
-    return made;
-  }
-
   async function prepare(name: string | undefined): Promise<MeshPreparation> {
-    const identity = await identityFor(name);
+    const identity = await place.identityFor(name);
     const { edSecret } = await office.prepare();
-    const known = kept.trust;
+    const [known, own] = [await place.freshTrust(), place.certificate()];
     return {
       cluster: known === null ? null : text64(known.clusterId),
       rootPublic: known === null ? null : text64(known.rootPublic),
@@ -213,7 +160,7 @@ export async function createMembership({ config, directory, hostName }: Membersh
 
   async function init(order: Parameters<MeshOperations['meshInit']>[0]): Promise<MeshStatusReport> {
     const [clusterId, rootPublic] = [bytes64(order.cluster), bytes64(order.rootPublic)];
-    const known = kept.trust;
+    const known = await place.freshTrust();
     if (known !== null && (!sameBytes(known.rootPublic, rootPublic) || !sameBytes(known.clusterId, clusterId))) {
       throw new HoneyMeshError('HM_REFUSED', 'this host is a member of another mesh than the one of this root', {
         fix: 'name the root file of its own mesh, or "honeymesh mesh leave" first',
@@ -224,25 +171,25 @@ export async function createMembership({ config, directory, hostName }: Membersh
       await office.open(certificate);
       // The member keeps it and tells the others; where it is down, it finds it.
       if ((await link.learn([certificate.bytes], [])) === null)
-        await begin(() => state.keepTrust({ ...known, registrars: [...known.registrars, certificate.bytes] }));
+        await place.rewrite(() => state.keepTrust({ ...known, registrars: [...known.registrars, certificate.bytes] }));
       auth.done(null, `the registrar ${certificate.kid} on this host is certified for ${certificate.sites.join(', ')} until ${rfc3339(certificate.notAfter)}`);
       return status();
     }
     if (!certificate.sites.includes(order.site))
       throw new HoneyMeshError('HM_USAGE', `the site ${order.site} is not among ${certificate.sites.join(', ')}`, { fix: 'name it in --sites too' });
-    const bind = bindText(order.bind);
-    const identity = await identityFor(order.name);
+    const bind = place.bindFor(order.bind);
+    const identity = await place.identityFor(order.name);
     await office.open(certificate);
     const host = { nodeName: identity.nodeName, site: order.site, edPublic: edPublicOf(identity.edSecret), xPublic: xPublicOf(identity.xSecret), clusterId };
     const first = await office.desk.certify(host, office.require());
     const held = (await state.load()).keys;
-    await begin(async () => {
+    await place.rewrite(async () => {
       if (held === null || held.keys.length === 0) {
         const seed = config?.key;
         await state.keepKeys({ keys: [seed === undefined ? random(32) : bytes64(seed)], generation: 0 });
       }
       await state.keepTrust({ clusterId, rootPublic, certificate: first.bytes, registrars: [certificate.bytes], revocations: [], names: [] });
-      await state.keepMembership({ bind, join: kept.membership?.join ?? [], label: config?.label ?? '', registrar: null });
+      await state.keepMembership({ bind, join: place.membership()?.join ?? [], label: config?.label ?? '', registrar: null });
     });
     auth.done(
       null,
@@ -254,7 +201,7 @@ export async function createMembership({ config, directory, hostName }: Membersh
   function registrarCertificate(bytes: Uint8Array, clusterId: Uint8Array, rootPublic: Uint8Array): RegistrarCertificate {
     const read = readCertificate(bytes);
     const self = keeping.self();
-    const none = { clusterId, rootPublic, certificate: bytes, registrars: [], revocations: kept.trust?.revocations ?? [], names: [] };
+    const none = { clusterId, rootPublic, certificate: bytes, registrars: [], revocations: place.lastTrust()?.revocations ?? [], names: [] };
     const holds = read.ok && read.value.kind === 'registrar' && self !== null && sameBytes(read.value.edPublic, edPublicOf(self.edSecret));
     const learnt = holds ? rosterOf(none, signatures, now()).learn(read.value, now()) : null;
     if (learnt?.ok && learnt.value.kind === 'registrar' && learnt.value.notAfter > now()) return learnt.value;
@@ -266,17 +213,17 @@ export async function createMembership({ config, directory, hostName }: Membersh
   async function join(order: Parameters<MeshOperations['meshJoin']>[0]): Promise<JoinReport> {
     const token = decodeToken(order.token);
     if (!token.ok) throw tokenError(token.why);
-    const known = kept.trust;
+    const known = await place.freshTrust();
     if (known !== null && !sameBytes(known.clusterId, token.value.clusterId)) {
       throw new HoneyMeshError('HM_REFUSED', 'this host is a member of another mesh', {
         fix: '"honeymesh mesh leave" first; its certificate and keys go with that',
       });
     }
-    const bind = bindText(order.bind);
-    const identity = await identityFor(order.name);
+    const bind = place.bindFor(order.bind);
+    const identity = await place.identityFor(order.name);
     const joined = await joinMesh({ token: token.value, identity, bind, known }, { signatures, now });
     const held = (await state.load()).keys;
-    await begin(async () => {
+    await place.rewrite(async () => {
       await state.keepTrust(joined.trust);
       // A later rotation may have come meanwhile, by the mesh.
       if (known === null || held === null || held.generation <= joined.keys.generation) await state.keepKeys(joined.keys);
@@ -310,7 +257,8 @@ export async function createMembership({ config, directory, hostName }: Membersh
   }
 
   async function leave(withRegistrar: boolean): Promise<LeaveReport> {
-    if (own === null && kept.membership === null) throw notMember();
+    const own = place.certificate();
+    if (own === null && place.membership() === null) throw notMember();
     const wasRegistrar = office.registrar() !== null;
     if (wasRegistrar && !withRegistrar) {
       throw new HoneyMeshError('HM_REFUSED', 'this host is a registrar: hosts that it certified could not renew here any more', {
@@ -320,21 +268,12 @@ export async function createMembership({ config, directory, hostName }: Membersh
     const name = own?.nodeName ?? mesh.report().name;
     const goodbye = (await link.leave(GOODBYE_MS).catch(() => null)) ?? 'down';
     await office.stop();
-    await begin(async () => {
+    await place.rewrite(async () => {
       await state.forget();
       if (wasRegistrar || withRegistrar) await keeping.forget();
     });
     auth.done(null, `this host left the mesh; its certificate and keys were removed${wasRegistrar ? ', and those of its registrar' : ''}`);
     return { goodbye, name, wasRegistrar, configured: config !== undefined };
-  }
-
-  function bindText(given: string | undefined): string {
-    const standard = kept.membership?.bind ?? `0.0.0.0:${MESH_PORT}`;
-    const place = readPlace(given ?? (config === undefined ? standard : placeText(config.bind)), MESH_PORT);
-    if (place !== undefined) return placeText(place);
-    throw new HoneyMeshError('HM_USAGE', `${JSON.stringify((given ?? '').slice(0, 80))} is no address to listen on`, {
-      fix: `give ADDRESS:PORT, such as 0.0.0.0:${MESH_PORT}`,
-    });
   }
 
   function lookAtRegistrar(): void {
@@ -356,7 +295,7 @@ export async function createMembership({ config, directory, hostName }: Membersh
     isRegistrar: () => office.registrar() !== null,
     async start() {
       for (const [at, { why, fix }] of keeping.damaged.entries()) complain(`registrar ${at}`, why, fix);
-      await reload();
+      await place.reload();
       await office.start();
     },
     tick() {
@@ -371,12 +310,12 @@ export async function createMembership({ config, directory, hostName }: Membersh
     },
     operations: {
       meshStatus: async () => {
-        await trust();
+        await place.trust();
         return status();
       },
       meshPrepare: ({ name }) => inTurn(() => prepare(name)),
       meshInit: order => inTurn(() => init(order)),
-      meshInvite: order => inTurn(() => office.invite(order, own?.site ?? '')),
+      meshInvite: order => inTurn(() => office.invite(order, place.certificate()?.site ?? '')),
       meshInvites: async () => {
         office.require();
         return office.invites();
