@@ -2,13 +2,14 @@
 import { CfnOutput, Stack, type StackProps } from 'aws-cdk-lib';
 import type { Construct } from 'constructs';
 import type { Bundle } from '../bundle.ts';
+import { createAlarms } from '../constructs/alarms.ts';
+import { createDashboard } from '../constructs/dashboard.ts';
 import { createFailures } from '../constructs/failures.ts';
 import { createFunctions } from '../constructs/functions.ts';
 import { createHosts } from '../constructs/hosts.ts';
 import { createSigner } from '../constructs/signer.ts';
 import { connectSources } from '../constructs/sources.ts';
 import { createExchange, createTables } from '../constructs/store.ts';
-import { createWatch } from '../constructs/watch.ts';
 import type { HubSettings } from '../settings.ts';
 
 export class HubStack extends Stack {
@@ -19,7 +20,7 @@ export class HubStack extends Stack {
     const functions = createFunctions(this, settings, ground, bundle);
     connectSources(this, settings, functions, ground);
     const hosts = createHosts(this, settings, functions['provisioning-hook']);
-    createWatch(this, settings, { functions, failures });
+    createDashboard(this, settings, functions, failures, createAlarms(this, settings, functions, failures));
     // outputs.ts reads these, and turns the key into what hosts pin.
     for (const [name, value] of Object.entries({
       HostPolicy: hosts.policy.ref,
