@@ -103,7 +103,7 @@ describe('a member on sockets', () => {
   });
 
   test('what was only to be said is said, also to a peer that never closes', async () => {
-    const a = await nodes.start('a', { tuning: { tcpTimeoutMs: 50 } });
+    const a = await nodes.start('a', { tuning: { tcpTimeoutMs: 300 } });
     const silent = await dialledServer();
     expect(await a.node.sendReliable({ address: Uint8Array.of(127, 0, 0, 1), port: silent.port }, Uint8Array.of(1))).toBeNull();
     expect(await a.node.join([`127.0.0.1:${silent.port}`])).toMatchObject({ contacted: 0, failed: [{ why: 'timeout' }] });
