@@ -7,6 +7,7 @@ const KEY = Buffer.alloc(32, 3).toString('base64');
 /** Serf refuses who does not say that it speaks serf's versions 2 to 5. */
 const AS_SERF = ['-delegate-proto', '2,5,4'];
 
+const nightly = process.env.HONEYMESH_NIGHTLY === '1';
 const peers = createPeers();
 const agents: SerfAgent[] = [];
 afterEach(async () => {
@@ -66,6 +67,32 @@ describe.skipIf(!hasSerf)('with serf', () => {
     await serf.command('leave');
     expect(await ours.until('its leave', event => event.ev === 'leave')).toMatchObject({ node: 'theirs', state: 'left' });
   });
+
+  test('its orders about keys, which are for serf, are heard and ignored', async () => {
+    const { serf, ours } = await withSerf([`-encrypt=${KEY}`], ['-key', KEY, '-pings']);
+    const other = Buffer.alloc(32, 6).toString('base64');
+    const before = (await ours.tell('keys')).keys;
+    // Its agent gives one such order at a time, and waits more than 3 s for answers that we do not give: the rest is for the night.
+    const orders = [`-install=${other}`, ...(nightly ? [`-use=${KEY}`, `-remove=${other}`] : [])];
+    const given = Promise.allSettled(orders.map(order => serf.command('keys', order)));
+    await ours.until('the order', event => event.ev === 'user' && Buffer.from(String(event.data), 'base64').includes('_serf_install-key'));
+    if (nightly) await given;
+    expect((await ours.tell('keys')).keys).toEqual(before);
+    const pings = ours.events.filter(({ ev }) => ev === 'ping').length;
+    await ours.until('a probe after it', event => event.ev === 'ping' && ours.events.filter(({ ev }) => ev === 'ping').length > pings);
+    expect((await serf.members()).map(({ status }) => status)).toEqual(['alive', 'alive']);
+    expect(ours.events.filter(({ ev }) => ev === 'suspect' || ev === 'leave')).toEqual([]);
+  });
+
+  // What runs at night only is no skip.
+  if (nightly)
+    test('it lists us alive for a minute', async () => {
+      const { serf, ours } = await withSerf([], []);
+      for (const end = Date.now() + 60_000; Date.now() < end; await new Promise(resolve => setTimeout(resolve, 1000))) {
+        expect((await serf.members()).map(({ status }) => status)).toEqual(['alive', 'alive']);
+      }
+      expect(ours.events.filter(({ ev }) => ev === 'suspect' || ev === 'leave')).toEqual([]);
+    });
 
   test('another key than ours is refused in words that its operators know', async () => {
     const serf = await startSerf('theirs', [`-encrypt=${KEY}`]);
