@@ -16,7 +16,7 @@ export const NODE = join(ROOT, 'node_modules/.bin/node');
 /** Debian's PATH of a user leaves out where tc, nft and masscan lie. */
 export const SEARCH_PATH = [...new Set([...(process.env.PATH ?? '').split(delimiter), '/usr/local/sbin', '/usr/sbin', '/sbin'])];
 
-/** A Debian package and what shows that it, or the same from elsewhere, is there: commands in the path, headers. */
+/** A Debian package and what shows that it, or the same from elsewhere, is there: commands in the path, headers, modules of python3. */
 const FOR_RUNNING = [
   { name: 'clang', commands: ['clang', 'clang++'] },
   { name: 'libbpf-dev', headers: ['bpf/libbpf.h'] },
@@ -63,6 +63,9 @@ const FOR_TESTING = [
   { name: 'snmp', commands: ['snmpget'] },
   { name: 'ldap-utils', commands: ['ldapsearch'] },
   { name: 'mosquitto-clients', commands: ['mosquitto_pub'] },
+  { name: 'mosquitto', commands: ['mosquitto'] },
+  { name: 'python3-venv', modules: ['venv', 'ensurepip'] },
+  { name: 'default-jre-headless', commands: ['java'] },
 ];
 
 /** What the machine lacks and the set-up cannot mend; `fix` is what to type. */
@@ -147,8 +150,9 @@ export function installDebianPackages(purpose) {
   if (left.length > 0) throw new SetupError(`apt-get installed them, but they are not to be found: ${left.join(', ')}`);
 }
 
-const isThere = ({ commands = [], headers = [] }) =>
+const isThere = ({ commands = [], headers = [], modules = [] }) =>
   commands.every(command => locate(command) !== undefined) &&
+  (modules.length === 0 || spawnSync('python3', ['-c', `import ${modules.join(', ')}`], { stdio: 'ignore' }).status === 0) &&
   headers.every(header => ['/usr/include', '/usr/local/include'].some(folder => existsSync(join(folder, header))));
 
 /** Mounts what the packet filter's pins and the watch on handshakes need, where nothing of the kind is mounted. */

@@ -70,7 +70,7 @@ async function runVitest(suite) {
   const folder = mkdtempSync(join(tmpdir(), 'honeymesh-test-'));
   try {
     const report = join(folder, 'report.json');
-    const settings = ['CI', 'HONEYMESH_NIGHTLY', 'FORCE_COLOR', 'NO_COLOR']
+    const settings = ['CI', 'HONEYMESH_NIGHTLY', 'HONEYMESH_LOCALSTACK_ENDPOINT', 'FORCE_COLOR', 'NO_COLOR']
       .filter(key => process.env[key] !== undefined)
       .map(key => `${key}=${process.env[key]}`);
     const command = ['env', `PATH=${path()}`, `HONEYMESH_TEST_REPORT=${report}`, ...settings, NODE, bin('vitest'), 'run', '--project', suite.name];

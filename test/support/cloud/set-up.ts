@@ -5,7 +5,7 @@
  */
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { access, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { access, mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -101,10 +101,18 @@ async function once(name: string, log: (line: string) => void, make: (folder: st
   log(`setting up ${name} ...`);
   await rm(folder, { recursive: true, force: true });
   await make(folder);
+  await toOwnerOfCheckout(CACHE);
   await writeFile(`${stamp}.new`, '');
   await rename(`${stamp}.new`, stamp);
   log(`${name} is set up (${((Date.now() - started) / 1000).toFixed(1)} s)`);
   return folder;
+}
+
+/** The suite runs as root, also for a user whose checkout it is, and who may want to remove it. */
+async function toOwnerOfCheckout(path: string): Promise<void> {
+  const { uid, gid } = await stat(ROOT);
+  if (process.getuid?.() !== 0 || uid === 0) return;
+  await run('chown', ['-R', `${uid}:${gid}`, path], { timeout: INSTALL_LIMIT_MS });
 }
 
 interface Pythons {
