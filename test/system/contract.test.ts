@@ -4,6 +4,7 @@ import { join, relative } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { BanRow, StatusReport } from '#enforcer/control/operations.ts';
 import type { Finding } from '#enforcer/health/findings.ts';
+import type { PeerRow } from '#enforcer/mesh/port.ts';
 import { createEnforcerHost, type EnforcerHost, eventually, HONEYMESH, type RunningEnforcer } from '#test/support/enforcer.ts';
 import { createLab, type Lab, type Namespace } from '#test/support/namespaces.ts';
 
@@ -105,6 +106,12 @@ test('another user is told to be root, by commands that leave nothing half done'
   const doctor = await host.run([...nobody, 'doctor', '-o', 'json', '--instance', enforcer.instance], { mayFail: true });
   expect(JSON.parse(doctor.stdout)).toContainEqual(expect.objectContaining({ what: 'event log', ok: null, fix: 'run it as root' }));
   expect(await enforcer.json<StatusReport>(['status'])).toMatchObject({ degraded: [] });
+});
+
+test('without a mesh there is none: off, no peers, nobody on its port', async () => {
+  expect(await enforcer.json<StatusReport>(['status'])).toMatchObject({ mesh: { state: 'off', peers: 0 } });
+  expect(await enforcer.json<PeerRow[]>(['peers', 'list'])).toEqual([]);
+  expect((await host.run(['ss', '-lntuH'])).stdout).not.toMatch(/:794[67]\b/);
 });
 
 describe('a start', () => {
