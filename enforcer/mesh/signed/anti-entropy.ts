@@ -68,7 +68,7 @@ export function createAntiEntropy(
       const kid = keys[(turn + at) % keys.length];
       if (kid === undefined) continue;
       const numbers = speakers.numbersOf(kid);
-      bytes += speakerBytes(kid, numbers);
+      bytes += speakerBytes(numbers);
       if (bytes > limits.digestBytes) {
         turn = (turn + at) % keys.length;
         return { partial: true, speakers: chosen };

@@ -89,11 +89,18 @@ export function digestBytes(digest: Digest): Uint8Array {
   return writer.take();
 }
 
-export const speakerBytes = (kid: KeyId, epochs: readonly EpochNumbers[]): number => {
-  const writer = writeBytes();
-  putSpeaker(writer, kid, epochs);
-  return writer.take().length;
-};
+export function speakerBytes(epochs: readonly EpochNumbers[]): number {
+  let bytes = KID_BYTES + 1;
+  for (const { ranges } of epochs) {
+    bytes += 8 + 2;
+    let after = 0;
+    for (const [from, to] of ranges) {
+      bytes += varintBytes(from - after) + varintBytes(to - from);
+      after = to;
+    }
+  }
+  return bytes;
+}
 
 function putSpeaker(writer: ByteWriter, kid: KeyId, epochs: readonly EpochNumbers[]): void {
   writer.bytes(kidBytes(kid)).u8(epochs.length);
@@ -163,6 +170,12 @@ function putVarint(writer: ByteWriter, value: number): void {
     rest = Math.floor(rest / 0x80);
   }
   writer.u8(rest);
+}
+
+function varintBytes(value: number): number {
+  let bytes = 1;
+  for (let rest = value; rest >= 0x80; rest = Math.floor(rest / 0x80)) bytes++;
+  return bytes;
 }
 
 function takeVarint(reader: ByteReader): number {
