@@ -8,7 +8,7 @@ export interface MaySkip {
 }
 
 export const MAY_SKIP: readonly MaySkip[] = [
-  ...['go', 'go-cluster', 'go-failures'].map(name => ({
+  ...['go', 'go-cluster', 'go-failures', 'hm1-go'].map(name => ({
     file: `test/interop/${name}.test.ts`,
     test: null,
     why: 'hashicorp/memberlist is built with the Go of the machine, which not every machine has; it says so on stderr',
