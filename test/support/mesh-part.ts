@@ -84,6 +84,7 @@ export function createTestMeshPart(state: MeshState, now: () => UnixMs): TestMes
       await state.keepKeys(keys);
       return undefined as never;
     },
+    join: async () => (trusted() ? { contacted: 0, failed: [] } : null),
     leave: async () => (trusted() ? 'told' : null),
   };
 

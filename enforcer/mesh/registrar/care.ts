@@ -34,8 +34,8 @@ export interface Care {
 }
 
 const [FIRST_RETRY_MS, LONGEST_RETRY_MS] = [MINUTE_MS, HOUR_MS];
-/** A moment without peers is every restart's. */
-const LONELY_MS = 15 * SECOND_MS;
+/** A moment without peers is every restart's: a join takes less. */
+const LONELY_MS = 4 * SECOND_MS;
 const LONELY_AGAIN_MS = 5 * MINUTE_MS;
 /** A rotation that was missed shows within seconds: what is not understood is more than half, and no single stray. */
 const LISTEN_MS = 5 * SECOND_MS;

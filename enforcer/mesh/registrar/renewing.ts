@@ -88,7 +88,9 @@ export function createRenewing({ member, registrar, desk, link, signatures, now,
       const keys = openKeys(answer.value, { ...one.certificate, registrar: issuer }, one.identity);
       if (keys === null) return "its answer's keys are not sealed for this host";
       const held = await link.keys();
-      if (held !== null && held.generation < keys.generation) await link.adoptKeys(keys);
+      if (held === null || held.generation >= keys.generation) return null;
+      await link.adoptKeys(keys);
+      await link.join(); // those who could not be understood before
       return null;
     },
   };
