@@ -19,7 +19,8 @@ const STRANGERS = 40;
 
 export interface MeshHostOptions {
   readonly name: string;
-  readonly site: string;
+  /** Certified for it, and configured; absent: no mesh yet. */
+  readonly site?: string;
   /** mesh.bind */
   readonly bind?: string;
   /** More of the configuration file. */
@@ -39,6 +40,8 @@ export interface SceneHost {
 
 export interface MeshScene {
   readonly hosts: readonly SceneHost[];
+  /** For files of the test; gone with the scene. */
+  readonly folder: string;
   /** An address outside that nobody has heard of yet. */
   stranger(): string;
   /** Connects from `source` to the trap of each of these hosts at once; which of them answered within half a second. */
@@ -76,17 +79,17 @@ export async function createMeshScene(members: readonly MeshHostOptions[]): Prom
     const address = `10.80.0.${at + 1}`;
     const namespace = lab.namespace(name);
     plug(namespace, `p-${name}`, [address]);
+    const mesh = site === undefined ? '' : `mesh: { bind: "${bind}", join: [10.80.0.1, 10.80.0.2], key: ${GROUP_KEY}, signatures: preferred }\n`;
     const enforcer = createEnforcerHost(
       namespace,
       `interfaces: [eth0]
 log: { level: warn }
 traps: { ports: [${TRAP_PORT}, 7946, 7947, "7946/udp"], patience: instant }
 share: { never: [] }
-mesh: { bind: "${bind}", join: [10.80.0.1, 10.80.0.2], key: ${GROUP_KEY}, signatures: preferred }
-${config}`,
+${mesh}${config}`,
     );
     enforcers.push(enforcer);
-    await certify(enforcer, name, site, notBefore);
+    if (site !== undefined) await certify(enforcer, name, site, notBefore);
     hosts.push({
       name,
       address,
@@ -101,6 +104,7 @@ ${config}`,
 
   return {
     hosts,
+    folder,
     stranger() {
       const fresh = strangers.shift();
       if (fresh === undefined) throw new Error(`there are ${STRANGERS} strangers`);
