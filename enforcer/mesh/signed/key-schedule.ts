@@ -59,6 +59,11 @@ export function createKeySchedule(held: { readonly keys: readonly Uint8Array[]; 
       return using;
     },
     order(group, now) {
+      // Heard again after a restart: the old keys that it was to drop must not be taken until the next rotation.
+      if (group.generation === using && dropping === null && ring.length > 1 && ring.some(key => sameBytes(key, group.key))) {
+        dropping = { at: group.dropOldAt, keep: group.key };
+        return due(now);
+      }
       if (group.generation <= latest || waiting.length >= MOST_WAITING) return 'stale';
       latest = group.generation;
       waiting = [...waiting, group].sort((one, other) => one.generation - other.generation);

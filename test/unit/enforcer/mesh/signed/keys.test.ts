@@ -1,7 +1,7 @@
 import { createDecipheriv, createHmac, createPrivateKey, createPublicKey, diffieHellman } from 'node:crypto';
 import { fc, test } from '@fast-check/vitest';
 import { decodeRekey, encodeRekey, type SealedKey } from '@honeymesh/intel/envelope-bodies';
-import { unixMs } from '@honeymesh/intel/time';
+import { type UnixMs, unixMs } from '@honeymesh/intel/time';
 import { describe, expect } from 'vitest';
 import { createKeySchedule } from '#enforcer/mesh/signed/key-schedule.ts';
 import { edPublicOf, sharedSecret, xPublicOf } from '#enforcer/mesh/signed/keys.ts';
@@ -114,6 +114,7 @@ describe('a sealed group key', () => {
 });
 
 describe('a change of keys', () => {
+  const at = (ms: number): UnixMs => unixMs(NOON + ms);
   const old = new Uint8Array(32).fill(1);
   const key = (fill: number, more: Partial<GroupKey> = {}): GroupKey => ({
     generation: fill,
@@ -146,6 +147,36 @@ describe('a change of keys', () => {
     expect(schedule.order(key(7), NOON)).toBe('stale');
     schedule.due(unixMs(NOON + 70_000));
     expect(schedule.generation).toBe(7);
+  });
+
+  test('goes on after a restart in the middle of it, when its order is heard again', () => {
+    // Between its coming and its use: the ring was kept with both keys, and its generation is the old one's.
+    const before = createKeySchedule({ keys: [old, key(2).key], generation: 1 });
+    expect(before.order(key(2), NOON)).toEqual([]);
+    expect(before.due(at(5_000))).toEqual([{ kind: 'use-key', key: key(2).key, generation: 2 }]);
+    expect(before.due(at(60_000))).toEqual([{ kind: 'remove-key', key: old }]);
+    // Between use and drop.
+    const after = createKeySchedule({ keys: [key(2).key, old], generation: 2 });
+    expect(after.order(key(2), at(9_000))).toEqual([]);
+    expect(after.due(at(60_000))).toEqual([{ kind: 'remove-key', key: old }]);
+    expect(after.order(key(2), at(70_000))).toBe('stale');
+    // Another key under its number is not it.
+    const other = createKeySchedule({ keys: [key(2).key, old], generation: 2 });
+    expect(other.order({ ...key(2), key: key(3).key }, at(70_000))).toBe('stale');
+  });
+
+  test('handed over whole replaces older ones, and leaves what is to be used later', () => {
+    const schedule = createKeySchedule({ keys: [old], generation: 1 });
+    schedule.order(key(5), NOON);
+    expect(schedule.adopt({ keys: [key(3).key, key(2).key], generation: 3 })).toEqual([
+      { kind: 'add-key', key: key(3).key },
+      { kind: 'add-key', key: key(2).key },
+      { kind: 'use-key', key: key(3).key, generation: 3 },
+      { kind: 'remove-key', key: old },
+    ]);
+    expect(schedule.adopt({ keys: [old], generation: 3 })).toEqual([]);
+    expect(schedule.adopt({ keys: [], generation: 9 })).toEqual([]);
+    expect(schedule.due(at(5_000))).toEqual([{ kind: 'use-key', key: key(5).key, generation: 5 }]);
   });
 
   test('in the middle of another keeps what is yet to be used', () => {
