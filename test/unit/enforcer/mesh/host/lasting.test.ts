@@ -150,6 +150,23 @@ describe('orders of a registrar', () => {
     expect(alba.host.announce(Uint8Array.of(1, 2, 3))).toEqual(['not-hm1']);
   });
 
+  test('a restart in the middle of a change of keys misses neither the new key nor the end of the old one', async () => {
+    let alba = await hosts.start('alba');
+    const own = readCertificate(hosts.trusted.host('alba').certificate.bytes);
+    if (!own.ok || own.value.kind !== 'node') throw new Error('no certificate');
+    const sealing = { clusterId: CLUSTER, issuer: hosts.trusted.registrar.kid, ephemeralSecret: secretOf('once') };
+    const body = sealGroupKey({ generation: 1, key: secretOf('next group'), useAt: soon(800), dropOldAt: soon(2_500) }, [own.value], sealing);
+    const header = { kid: hosts.trusted.registrar.kid, epoch: 1, seq: 1, issuedAt: hosts.now(), ttlS: 3_600, type: 'rekey' } as const;
+    alba.host.announce(sealEnvelope(header, encodeRekey(body), { clusterId: CLUSTER, secret: hosts.trusted.registrarSecret, signatures: real }));
+    expect(alba.host.keys()).toMatchObject({ generation: 0, keys: [GROUP_KEY, secretOf('next group')] });
+    for (const expected of [1, 1]) {
+      await alba.stop();
+      alba = await hosts.start('alba', { directory: alba.directory });
+      await alba.until('it uses the new one', () => alba.host.keys().generation === expected);
+    }
+    await alba.until('the old one is gone', () => alba.host.keys().keys.length === 1);
+  });
+
   test('keys handed over are taken where they are newer, and only then', async () => {
     const alba = await hosts.start('alba');
     const off = await hosts.start('off', { identity: null, settings: { signatures: 'off' } });
