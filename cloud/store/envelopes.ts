@@ -20,8 +20,13 @@ export interface KeptEnvelope {
   readonly expiresAt: number;
 }
 
+export interface KeptSpan extends Versioned<SpanRecord> {
+  /** When it was last written, ms; 0: never. */
+  readonly writtenAt: number;
+}
+
 export interface Envelopes {
-  spans(thing: string, spans: readonly Span[]): Promise<ReadonlyMap<string, Versioned<SpanRecord>>>;
+  spans(thing: string, spans: readonly Span[]): Promise<ReadonlyMap<string, KeptSpan>>;
   spanWrite(thing: string, span: Span, record: Versioned<SpanRecord>, now: number): Write;
   spanCheck(thing: string, span: Span, version: number): Write;
   /** The envelope, once; and that it waits. */
@@ -61,7 +66,9 @@ export function createEnvelopes(tables: Tables): Envelopes {
         spans.map(span => {
           const item = found.get(spanText(span));
           const record = item === undefined ? emptySpan : decodeSpan(span, bytesOf(item, 'record'));
-          return [spanText(span), { value: record, version: item === undefined ? 0 : numberOf(item, 'version') }];
+          const kept =
+            item === undefined ? { version: 0, writtenAt: 0 } : { version: numberOf(item, 'version'), writtenAt: numberOf(item, 'expiresAt') - SPAN_LIFE_MS };
+          return [spanText(span), { value: record, ...kept }];
         }),
       );
     },

@@ -34,6 +34,8 @@ export function awsTelemetry(service: string): Telemetry {
     info: (what, fields) => logger.info(what, fields),
     warn: (what, fields) => logger.warn(what, fields),
     error: (what, thrown) => logger.error(what, thrown instanceof Error ? thrown : new Error(String(thrown))),
-    flush: () => metrics.publishStoredMetrics(),
+    flush: () => {
+      if (metrics.hasStoredMetrics()) metrics.publishStoredMetrics();
+    },
   };
 }

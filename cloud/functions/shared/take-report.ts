@@ -11,7 +11,7 @@ import type { Epochs } from '../../hub/epochs.ts';
 import type { Identity } from '../../hub/identity.ts';
 import type { Verifier } from '../../hub/keys.ts';
 import { neighbourhood, type Paced, type Span, spanOf } from '../../hub/pace.ts';
-import type { Envelopes } from '../../store/envelopes.ts';
+import type { Envelopes, KeptSpan } from '../../store/envelopes.ts';
 import type { Peers, Versioned } from '../../store/peers.ts';
 import type { Tables, Write } from '../../store/port.ts';
 import { spanText } from '../../store/span-format.ts';
@@ -38,6 +38,8 @@ export interface ReportOutcome {
 /** An envelope is two writes, and there are the span, its guards and the epochs; DynamoDB takes 100. */
 const MOST_IN_ONE = 40;
 const MOST_TRIES = 12;
+/** A host sends again after 10 s at the soonest; IoT's second delivery comes sooner, and needs no receipt. */
+const RECEIPT_AGAIN_MS = 5_000;
 
 /** Rejects only where the tables do: then the whole report is delivered again. */
 export async function takeReport(thing: string, bytes: Uint8Array, rules: AdmitRules, deps: TakeDeps): Promise<ReportOutcome> {
@@ -143,7 +145,7 @@ interface Judgement {
   readonly thing: string;
   readonly identity: Identity;
   readonly own: Span;
-  readonly spans: ReadonlyMap<string, Versioned<SpanRecord>>;
+  readonly spans: ReadonlyMap<string, KeptSpan>;
   readonly record: SpanRecord;
   readonly version: number;
   readonly epochs: Versioned<Epochs>;
@@ -153,9 +155,10 @@ interface Judgement {
 function writesOf(judged: readonly Judged[], judgement: Judgement, { envelopes, peers, now }: TakeDeps): Pick<Attempt, 'writes' | 'seqOf'> {
   const { thing, identity, own, spans, record, version, epochs, known } = judgement;
   const seqOf = new Map<number, number>();
-  const before = spans.get(spanText(own))?.value;
+  const kept = spans.get(spanText(own));
   // Also where it was all there: a changed item makes a receipt, and the one before may have been lost.
-  if (record === before && !judged.some(one => one.kind === 'repeated')) return { writes: [], seqOf };
+  const wants = judged.some(one => one.kind === 'repeated') && now() - (kept?.writtenAt ?? 0) >= RECEIPT_AGAIN_MS;
+  if (record === kept?.value && !wants) return { writes: [], seqOf };
   const writes: Write[] = [envelopes.spanWrite(thing, own, { value: record, version }, now())];
   const guarded = new Map<string, Span>();
   for (const one of judged) {

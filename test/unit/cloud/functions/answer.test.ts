@@ -107,6 +107,14 @@ describe('missing numbers', () => {
   });
 });
 
+test('more numbers than one answer holds: it says up to where it goes', async () => {
+  const world = await withAdvisories(170);
+  const epoch = (await world.stores.advisories.head())?.epoch ?? 0;
+  const given = await world.ask('db1', { ask: 'range', epoch, from: 1, to: 170 });
+  expect(given).toMatchObject({ kind: 'range-object', from: 1, to: 160, head: 170 });
+  expect(await world.ask('db1', { ask: 'range', epoch, from: 161, to: 170 })).toMatchObject({ kind: 'range', from: 161, to: 170 });
+});
+
 describe('a snapshot', () => {
   test('holds all that holds, and the head', async () => {
     const world = await withAdvisories(3);

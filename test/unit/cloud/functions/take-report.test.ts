@@ -207,7 +207,11 @@ test('receipts say up to where nothing is missing, what lies beyond, and what wa
   await takeReport('web1', encodeReport([{ previous: 2, envelope: at(4, PUBLIC) }]), world.rules, world.deps);
   await world.receipts();
   expect(world.receiptsOf(host).at(-1)).toMatchObject({ upTo: 5, ranges: [] });
-  // A receipt may be lost: whoever sends again gets it again.
+  // A receipt may be lost: whoever sends again gets it again, but a second delivery makes none.
+  await world.report(host, [at(1, PUBLIC)]);
+  await world.receipts();
+  expect(world.receiptsOf(host)).toHaveLength(2);
+  world.pass(10 * SECOND_MS);
   await world.report(host, [at(1, PUBLIC)]);
   await world.receipts();
   expect(world.receiptsOf(host)).toHaveLength(3);
