@@ -246,6 +246,7 @@ export function createMeshPart({ config, directory, never }: MeshPartOptions, de
           state,
           signed,
           site,
+          key: signer,
           trust: standing?.trust ?? null,
           adviceAccepted: standing?.accepted ?? 0,
           adviceRefused: standing?.refused ?? 0,

@@ -21,7 +21,7 @@ export async function meshFindings({ config, paths }: { readonly config: Config;
   return [
     ...certificateFindings(kept, unixMs(Date.now())),
     ...(kept.certificate === null ? [] : [clockFinding(timeIsSet())]),
-    ...(note === null ? [] : [finding('mesh.key', null, note, null)]),
+    ...(note?.differs === true ? [finding('mesh.key', null, note.text, null)] : []),
   ];
 }
 

@@ -208,6 +208,8 @@ export interface PeerRow {
   readonly state: MemberState;
   readonly signed: boolean;
   readonly site: string | null;
+  /** Under which the log names what it says; null without a certificate. */
+  readonly key: KeyId | null;
   /** 0..1; null without a certificate. */
   readonly trust: number | null;
   readonly adviceAccepted: number;

@@ -1,4 +1,5 @@
 /** A daemon's operations for tests of the socket and the CLI: fixed answers, a record of what was asked, and any of them replaced. */
+import type { KeyId } from '@honeymesh/intel/envelope';
 import type { BanRow, EventRow, ExplainReport, Operations, StatusReport } from '#enforcer/control/operations.ts';
 import type { PeerRow } from '#enforcer/mesh/port.ts';
 import { meshAnswers } from '#test/support/fake-mesh-operations.ts';
@@ -52,6 +53,7 @@ export const peerRow: PeerRow = {
   state: 'alive',
   signed: true,
   site: 'lab',
+  key: 'edc08893c67763f2' as KeyId,
   trust: 0.95,
   adviceAccepted: 7,
   adviceRefused: 1,

@@ -49,7 +49,7 @@ async function notesOn({ config, paths }: Loaded): Promise<readonly string[]> {
   const { peek } = await import('../../mesh/thread/peek.ts');
   const { keyNote } = await import('../../mesh/thread/plan.ts');
   const note = keyNote(config.mesh, (await peek(`${paths.state}/mesh`)).keys);
-  return note === null ? [] : [note];
+  return note === null ? [] : [note.text];
 }
 
 function configText(file: Readonly<Record<string, unknown>>, { path, sources, instance }: Loaded): string {

@@ -91,13 +91,23 @@ export function nameFrom(hostName: string): string {
   return isNodeName(name) ? name : 'honeymesh';
 }
 
-/** What `config check` says of mesh.key where this host keeps keys of its own. */
-export function keyNote(config: MeshConfig | undefined, keys: readonly Uint8Array[]): string | null {
+export interface KeyNote {
+  /** The key in the file is not the one that is used. */
+  readonly differs: boolean;
+  readonly text: string;
+}
+
+/** What there is to say of mesh.key where this host keeps keys of its own. */
+export function keyNote(config: MeshConfig | undefined, keys: readonly Uint8Array[]): KeyNote | null {
   const [primary] = keys;
   if (config?.key === undefined || primary === undefined) return null;
   const wanted = Buffer.from(config.key, 'base64');
   const fix = 'take the line out, or "honeymesh mesh leave" to begin anew with it';
-  if (wanted.equals(primary)) return 'mesh.key is the key in use; since this host keeps its keys itself, a change of the line would change nothing';
-  if (keys.some(key => wanted.equals(key))) return `mesh.key is an older key of the mesh: the state directory's newer one is used; ${fix}`;
-  return `mesh.key is none of the keys that this host keeps, which are used instead of it; ${fix}`;
+  if (wanted.equals(primary))
+    return { differs: false, text: 'mesh.key is the key in use; since this host keeps its keys itself, a change of the line would change nothing' };
+  const older = keys.some(key => wanted.equals(key));
+  return {
+    differs: true,
+    text: `mesh.key is ${older ? "an older key of the mesh: the state directory's newer one is used" : 'none of the keys that this host keeps, which are used instead of it'}; ${fix}`,
+  };
 }

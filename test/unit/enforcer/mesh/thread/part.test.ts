@@ -108,7 +108,17 @@ describe('a host with a mesh', () => {
     await host.mesh.start();
     expect(host.mesh.report()).toMatchObject({ state: 'joined', peers: 1, name: 'h1', site: 'home' });
     expect(host.mesh.peers()).toEqual([
-      { name: 'h2', address: '198.51.100.2:7946', state: 'alive', signed: true, site: 'lab', trust: 1, adviceAccepted: 0, adviceRefused: 0 },
+      {
+        name: 'h2',
+        address: '198.51.100.2:7946',
+        state: 'alive',
+        signed: true,
+        site: 'lab',
+        key: '0000000000000002',
+        trust: 1,
+        adviceAccepted: 0,
+        adviceRefused: 0,
+      },
     ]);
   });
 
