@@ -7,7 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { type UnixMs, unixMs } from '@honeymesh/intel/time';
 import type { EnvelopeOptions } from '../node/envelope.ts';
 import type { PortFault } from '../node/listen.ts';
-import { type MeshNode, type NodeRefusal, startNode } from '../node/node.ts';
+import { type MeshNode, type NodeDeps, type NodeRefusal, startNode } from '../node/node.ts';
 import { createNodeMemory } from '../node/node-memory.ts';
 import { type Lookup, systemLookup } from '../node/resolve.ts';
 import type { MeshHost, MeshSettings, MeshState, MeshWord } from '../port.ts';
@@ -42,7 +42,8 @@ export interface MeshHostDeps {
   readonly tuning?: Partial<Tuning>;
   readonly versions?: Uint8Array;
   readonly envelope?: Partial<Pick<EnvelopeOptions, 'compress' | 'skipLabelCheck' | 'verifyIncoming' | 'verifyOutgoing'>>;
-  readonly letsOut?: () => boolean;
+  readonly letsOut?: NonNullable<NodeDeps['letsOut']>;
+  readonly wrap?: NonNullable<NodeDeps['wrap']>;
   readonly onEvent?: (event: MemberEvent) => void;
   readonly onRefusal?: (refusal: NodeRefusal) => void;
 }
@@ -156,6 +157,7 @@ export async function startMeshHost(settings: MeshSettings, deps: MeshHostDeps):
       },
       onTrouble: error => watch.trouble(error.message, now()),
       ...(deps.letsOut === undefined ? {} : { letsOut: deps.letsOut }),
+      ...(deps.wrap === undefined ? {} : { wrap: deps.wrap }),
     },
   );
   if (!started.ok) {

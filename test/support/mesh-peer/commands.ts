@@ -6,6 +6,7 @@ import type { Keyring } from '#enforcer/mesh/protocol/wire/keyring.ts';
 import { base64, durationMs, fromBase64, list } from './flags.ts';
 import type { PeerState } from './peer.ts';
 import { describeMember, latin1Of, nameOf, nowMicros, type Say } from './report.ts';
+import type { SignedCommands } from './signed.ts';
 import { type createWire, fromHex } from './wire-commands.ts';
 
 interface CommandDeps {
@@ -13,16 +14,18 @@ interface CommandDeps {
   readonly keyring: Keyring;
   readonly state: PeerState;
   readonly wire: ReturnType<typeof createWire>;
+  /** Null: without an identity. */
+  readonly signed: SignedCommands | null;
   readonly say: Say;
   /** What we broadcast ourselves is not news when it comes back. */
   readonly seen: (payload: Uint8Array) => void;
 }
 
 type Fields = Readonly<Record<string, unknown>>;
-type Command = (args: readonly string[]) => Fields | Promise<Fields>;
+type Command = (args: readonly string[]) => object | Promise<object>;
 
 /** A command that fails says so in its reply; it never ends the peer. */
-export function createCommands({ node, keyring, state, wire, say, seen }: CommandDeps) {
+export function createCommands({ node, keyring, state, wire, signed, say, seen }: CommandDeps) {
   const text = (args: readonly string[], at: number, what: string): string => {
     const value = args[at];
     if (value === undefined) throw new Error(`${what} is missing`);
@@ -37,6 +40,11 @@ export function createCommands({ node, keyring, state, wire, say, seen }: Comman
   const changed = (result: { readonly ok: boolean; readonly why?: string }): Fields => {
     if (!result.ok) throw new Error(result.why);
     return {};
+  };
+
+  const withIdentity = (): SignedCommands => {
+    if (signed === null) throw new Error('this node was started without -identity');
+    return signed;
   };
 
   const commands: Readonly<Record<string, Command>> = {
@@ -60,6 +68,7 @@ export function createCommands({ node, keyring, state, wire, say, seen }: Comman
       return fields;
     },
     state(args) {
+      if (signed !== null) throw new Error('with an identity the state is of HM1');
       state.state = bytes(args, 0);
       return {};
     },
@@ -125,6 +134,8 @@ export function createCommands({ node, keyring, state, wire, say, seen }: Comman
       state.relay = text(args, 0, 'true or false') === 'true';
       return {};
     },
+    intel: args => withIdentity().intel(args),
+    withdraw: args => withIdentity().withdraw(args),
     quit: () => ({}),
   };
 

@@ -1,8 +1,25 @@
 /** The peer's command line, in Go's style: `-x v`, `-x=v`, `--x v`; a boolean alone is true, and false only as `-x=false`. */
+
+import type { Signatures } from '#enforcer/mesh/port.ts';
 import { MAX_META_BYTES, MAX_NAME_BYTES, PROFILES, type Tuning } from '#enforcer/mesh/protocol/core/options.ts';
 import { LONGEST_LABEL } from '#enforcer/mesh/protocol/wire/label.ts';
 
-const TEXT = ['name', 'bind', 'advertise', 'join', 'key', 'label', 'meta', 'state', 'ack-payload', 'delegate-proto', 'profile', 'dns-config-path'] as const;
+const TEXT = [
+  'name',
+  'bind',
+  'advertise',
+  'join',
+  'key',
+  'label',
+  'meta',
+  'state',
+  'ack-payload',
+  'delegate-proto',
+  'profile',
+  'dns-config-path',
+  'identity',
+  'signatures',
+] as const;
 const WHOLE = ['port', 'proto'] as const;
 const SHARE = ['loss'] as const;
 const DURATION = ['watch', 'queue-check-interval'] as const;
@@ -56,6 +73,7 @@ export interface PeerFlags {
   readonly verifyOutgoing: boolean;
   readonly compress: boolean;
   readonly versions: Uint8Array;
+  readonly profile: keyof typeof PROFILES;
   readonly tuning: Tuning;
   readonly relay: boolean;
   readonly loss: number;
@@ -68,13 +86,16 @@ export interface PeerFlags {
   readonly queueCheckMs: number;
   /** Where the server is named that is asked over TCP first. */
   readonly dnsConfigPath: string;
+  /** Keys and certificate, as the daemon keeps them in <state>/mesh. */
+  readonly identity: string | null;
+  readonly signatures: Signatures;
 }
 
 /** Throws with a sentence for whoever typed it. */
 export function parseFlags(args: readonly string[]): PeerFlags {
   const flags = readFlags(args);
   const profile = flags.profile ?? 'lan';
-  if (!Object.hasOwn(PROFILES, profile)) throw new Error(`-profile ${profile}: there are lan, wan and local`);
+  if (!isProfile(profile)) throw new Error(`-profile ${profile}: there are lan, wan and local`);
   const protocol = flags.proto ?? 2;
   if (protocol < 1 || protocol > 5) throw new Error(`-proto ${protocol}: it is 1 to 5`);
   if ((flags.port ?? 0) > 65_535) throw new Error(`-port ${flags.port}: it is 0 to 65535`);
@@ -84,6 +105,7 @@ export function parseFlags(args: readonly string[]): PeerFlags {
   atMost('name', Buffer.byteLength(flags.name ?? ''), MAX_NAME_BYTES);
   atMost('label', Buffer.byteLength(flags.label ?? ''), LONGEST_LABEL);
   atMost('meta', fromBase64(flags.meta ?? '').length, MAX_META_BYTES);
+  const signing = signingOf(flags);
   return {
     name: flags.name ?? `peer-${process.pid}`,
     bind: flags.bind ?? '127.0.0.1',
@@ -100,7 +122,8 @@ export function parseFlags(args: readonly string[]): PeerFlags {
     verifyOutgoing: flags['verify-out'] ?? true,
     compress: flags.compress ?? true,
     versions: Uint8Array.of(1, 5, protocol, least, most, current),
-    tuning: { ...PROFILES[profile as keyof typeof PROFILES], ...flags.tuning },
+    profile,
+    tuning: { ...PROFILES[profile], ...flags.tuning },
     relay: flags.relay ?? false,
     loss: flags.loss ?? 0,
     trace: flags.trace ?? false,
@@ -110,7 +133,23 @@ export function parseFlags(args: readonly string[]): PeerFlags {
     log: flags.log ?? false,
     queueCheckMs: flags['queue-check-interval'] ?? 30_000,
     dnsConfigPath: flags['dns-config-path'] ?? '/etc/resolv.conf',
+    ...signing,
   };
+}
+
+const isProfile = (text: string): text is keyof typeof PROFILES => Object.hasOwn(PROFILES, text);
+const isMode = (text: string): text is Signatures => text === 'off' || text === 'preferred' || text === 'required';
+
+/** Without an identity signatures are off, with one they are required, unless it is said otherwise. */
+function signingOf(flags: Flags): Pick<PeerFlags, 'identity' | 'signatures'> {
+  const identity = flags.identity ?? null;
+  const signatures = flags.signatures ?? (identity === null ? 'off' : 'required');
+  if (!isMode(signatures)) throw new Error(`-signatures ${signatures}: off, preferred or required`);
+  if (identity === null && signatures !== 'off') throw new Error(`-signatures ${signatures} needs -identity DIR`);
+  for (const flag of ['state', 'ack-payload'] as const) {
+    if (identity !== null && flags[flag] !== undefined) throw new Error(`-${flag} goes with no -identity: what HM1 says is there`);
+  }
+  return { identity, signatures };
 }
 
 function atMost(flag: string, bytes: number, most: number): void {

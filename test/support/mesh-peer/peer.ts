@@ -1,15 +1,19 @@
 /** The scriptable node: the real core and driver, told what to do on stdin, and telling what it sees on stdout. Nothing else. */
 import { createInterface } from 'node:readline';
-import { type MeshNode, type NodeOptions, startNode } from '#enforcer/mesh/node/node.ts';
+import { isEnvelope } from '@honeymesh/intel/envelope';
+import type { Envelope } from '#enforcer/mesh/node/envelope.ts';
+import { type MeshNode, type NodeDeps, type NodeOptions, type NodeRefusal, startNode } from '#enforcer/mesh/node/node.ts';
 import { endpointFrom, parseTarget, textOfEndpoint } from '#enforcer/mesh/node/places.ts';
 import { createLookup } from '#enforcer/mesh/node/resolve.ts';
 import type { Endpoint } from '#enforcer/mesh/protocol/core/endpoint.ts';
 import type { MemberEvent } from '#enforcer/mesh/protocol/core/outputs.ts';
 import { createKeyring, type Keyring } from '#enforcer/mesh/protocol/wire/keyring.ts';
 import { createCommands } from './commands.ts';
+import type { Cover } from './dissect.ts';
 import { base64, type PeerFlags, parseFlags } from './flags.ts';
 import { createRelay } from './relay.ts';
 import { createSay, describeMember, latin1Of, nameOf, nowMicros, type Say } from './report.ts';
+import type { SignedPeer, startSigned } from './signed.ts';
 import { createTrace } from './trace.ts';
 import { createWire } from './wire-commands.ts';
 
@@ -50,7 +54,7 @@ export async function runPeer(): Promise<void> {
   const log = (line: string): void => {
     if (flags.log) process.stderr.write(`${line}\n`);
   };
-  const keyring = createKeyring(flags.keys);
+  let keyring = createKeyring(flags.keys);
   const state: PeerState = { state: flags.state, meta: flags.meta, loss: flags.loss, relay: flags.relay, blocked: new Set(), watch: flags.watch };
   const advertise = flags.advertise === null ? null : placeFrom(flags.advertise);
   if (flags.advertise !== null && advertise === null) {
@@ -60,36 +64,44 @@ export async function runPeer(): Promise<void> {
   const seen = createSeen();
   let node: MeshNode | null = null;
   const relay = createRelay(payload => node?.tell({ kind: 'broadcast', ...payload }));
-  const cover = { keyring, label: flags.label };
+  const cover: Cover = {
+    get keyring() {
+      return keyring;
+    },
+    label: flags.label,
+  };
   const trace = flags.trace ? createTrace(cover, say) : null;
 
-  const started = await startNode(optionsOf(flags, keyring, advertise), {
-    hooks: { localState: () => state.state, ...(flags.ackPayload === null ? {} : { ackPayload: () => flags.ackPayload }) },
+  const deps = {
     onEvent: createTeller(flags, state, say, payload => {
       const first = seen.first(payload);
-      if (first && state.relay) relay.take(payload);
+      // HM1 passes on its own.
+      if (first && state.relay && (flags.identity === null || !isEnvelope(payload))) relay.take(payload);
       return first;
     }),
     lookup: createLookup({ resolvConf: flags.dnsConfigPath, timeoutMs: 2000 }),
-    onRefusal: refusal => log(`refused (${refusal.by}): ${refusal.why}${refusal.from === null ? '' : ` from ${textOfEndpoint(refusal.from)}`}`),
-    onTrouble: error => log(`trouble: ${error.message}`),
-    letsOut(bytes, to) {
+    onRefusal: (refusal: NodeRefusal) => log(`refused (${refusal.by}): ${refusal.why}${refusal.from === null ? '' : ` from ${textOfEndpoint(refusal.from)}`}`),
+    onTrouble: (error: Error) => log(`trouble: ${error.message}`),
+    letsOut(bytes: Uint8Array, to: Endpoint) {
       trace?.sent(bytes, to);
       if (state.blocked.size > 0 && state.blocked.has(textOfEndpoint(to))) return false;
       return state.loss === 0 || Math.random() >= state.loss;
     },
-    wrap: envelope => relay.wrap(trace === null ? envelope : trace.wrap(envelope)),
-  });
-  if (!started.ok) {
-    process.stderr.write(`peer: ${flags.bind}:${flags.port}: ${started.why}\n`);
+    wrap: (envelope: Envelope) => relay.wrap(trace === null ? envelope : trace.wrap(envelope)),
+  };
+  const started =
+    flags.identity === null ? await startBare(flags, keyring, advertise, state, deps) : await startWithIdentity(flags, advertise, deps, { say, log });
+  if (typeof started === 'string') {
+    process.stderr.write(`peer: ${started}\n`);
     process.exit(1);
   }
-  node = started.value;
-  say('ready', { node: flags.name, addr: textOfEndpoint(node.advertised) });
+  node = started.node;
+  keyring = started.keyring;
+  say('ready', { node: nameOf(node.self().name), addr: textOfEndpoint(node.advertised) });
 
   const { verifyOutgoing, tuning, versions } = flags;
   const wire = createWire({ ...cover, protocol: versions[2] ?? 2, verifyOutgoing, timeoutMs: tuning.tcpTimeoutMs });
-  const commands = createCommands({ node, keyring, state, wire, say, seen: payload => void seen.first(payload) });
+  const commands = createCommands({ node, keyring, state, wire, signed: started.commands, say, seen: payload => void seen.first(payload) });
   if (flags.log && flags.queueCheckMs > 0) setInterval(() => log(queuesOf(node)), flags.queueCheckMs).unref();
   const quit = once(async () => {
     await node?.stop();
@@ -111,6 +123,20 @@ export async function runPeer(): Promise<void> {
     setTimeout(quit, END_MS);
     void last.then(quit);
   });
+}
+
+type Started = Pick<SignedPeer, 'node' | 'keyring'> & { readonly commands: SignedPeer['commands'] | null };
+
+async function startBare(flags: PeerFlags, keyring: Keyring, advertise: Endpoint | null, state: PeerState, deps: NodeDeps): Promise<Started | string> {
+  const hooks = { localState: () => state.state, ...(flags.ackPayload === null ? {} : { ackPayload: () => flags.ackPayload }) };
+  const started = await startNode(optionsOf(flags, keyring, advertise), { ...deps, hooks });
+  return started.ok ? { node: started.value, keyring, commands: null } : `${flags.bind}:${flags.port}: ${started.why}`;
+}
+
+/** All that it stands on is loaded only where it is wanted: thousands of bare nodes are started by benches. */
+async function startWithIdentity(...args: Parameters<typeof startSigned>): Promise<Started | string> {
+  const signed = await import('./signed.ts');
+  return signed.startSigned(...args);
 }
 
 function optionsOf(flags: PeerFlags, keyring: Keyring, advertise: Endpoint | null): NodeOptions {

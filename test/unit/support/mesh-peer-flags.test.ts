@@ -86,7 +86,9 @@ describe('flags of the scriptable node', () => {
 
   test.each([
     [['-nothing'], 'no flag -nothing'],
-    [['-identity', 'x'], 'no flag -identity'],
+    [['-signatures', 'required'], 'needs -identity'],
+    [['-identity', 'x', '-signatures', 'maybe'], 'off, preferred or required'],
+    [['-identity', 'x', '-state', 'AQI='], 'goes with no -identity'],
     [['-name'], 'lacks its value'],
     [['-port', 'x'], 'not a whole number'],
     [['-port', '65536'], '0 to 65535'],
