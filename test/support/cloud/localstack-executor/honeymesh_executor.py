@@ -16,6 +16,8 @@ from localstack.services.lambda_.invocation.plugins import RuntimeExecutorPlugin
 from localstack.services.lambda_.invocation.runtime_executor import RuntimeExecutor
 
 NODE = os.environ["HONEYMESH_LAMBDA_NODE"]
+# LocalStack asks nobody for rights, and what it hands out means nothing to the other emulator that functions talk to.
+CREDENTIALS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
 CHILD = str(Path(__file__).with_name("function-child.cjs"))
 
 
@@ -28,7 +30,8 @@ class SubprocessExecutor(RuntimeExecutor):
     def start(self, env_vars):
         code = self.function_version.config.code.get_unzipped_code_location()
         mark = {key: os.environ[key] for key in ("PATH", "HOME", "HONEYMESH_EMULATOR") if key in os.environ}
-        self.environment = {**mark, **{key: str(value) for key, value in env_vars.items()}, "LAMBDA_TASK_ROOT": str(code)}
+        given = {key: str(value) for key, value in env_vars.items() if key != "AWS_SESSION_TOKEN"}
+        self.environment = {**mark, **given, **CREDENTIALS, "LAMBDA_TASK_ROOT": str(code)}
         self._spawn()
 
     def _spawn(self):
