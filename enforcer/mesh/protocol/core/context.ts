@@ -26,7 +26,7 @@ export interface Context {
   emit(output: Output): void;
   tell(event: MemberEvent): void;
   refuse(why: Refusal, about: { readonly node?: string; readonly from?: Endpoint }): void;
-  /** An ack of this member came from there. */
+  /** An answer of this member came from there. */
   answered(member: Member, from: Endpoint): void;
 }
 

@@ -21,4 +21,11 @@ export function placeOf({ address, port }: Endpoint): string {
   return `${(mapped ? address.subarray(12) : address).join('.')}:${port}`;
 }
 
+/** The same address in whichever form; the port does not count. No text is made: it is asked of whole tables. */
+export function sameHost(one: Endpoint, other: Endpoint): boolean {
+  if (one.address.length === other.address.length) return sameBytes(one.address, other.address);
+  const [short, long] = one.address.length < other.address.length ? [one.address, other.address] : [other.address, one.address];
+  return long[10] === 255 && long[11] === 255 && sameBytes(short, long.subarray(12)) && long.subarray(0, 10).every(byte => byte === 0);
+}
+
 export const samePlace = (one: Endpoint, other: Endpoint): boolean => one.port === other.port && placeOf(one) === placeOf(other);

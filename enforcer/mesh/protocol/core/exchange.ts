@@ -2,7 +2,7 @@
 import type { PushedMember, PushPull, StreamMessage } from '../messages.ts';
 import type { Claims } from './claims.ts';
 import type { Context } from './context.ts';
-import { type Endpoint, endpointOf, samePlace } from './endpoint.ts';
+import { type Endpoint, endpointOf, sameHost } from './endpoint.ts';
 import { isGone, type Member, pushedOf, viewOf } from './member-table.ts';
 import type { JoinFailure } from './outputs.ts';
 import { pickSome } from './random.ts';
@@ -25,15 +25,18 @@ export function createExchange(context: Context, claims: Claims, streams: Stream
   const { options, deps, table, alarms } = context;
   const hooks = deps.hooks ?? {};
 
-  function userStateFor(join: boolean, asked: { readonly userState: Uint8Array } | null, there: (member: Member) => boolean): Uint8Array {
+  function userStateFor(join: boolean, asked: { readonly userState: Uint8Array } | null, there: readonly (Member | undefined)[]): Uint8Array {
     if (hooks.localState === undefined) return new Uint8Array();
-    const members = table.list.filter(member => member.name !== options.name && !isGone(member) && there(member));
-    return hooks.localState(join, asked, members.map(viewOf));
+    const members = there.flatMap(member => (member === undefined || member.name === options.name || isGone(member) ? [] : [viewOf(member)]));
+    return hooks.localState(join, asked, members);
   }
 
-  function ownState(join: boolean, to: Endpoint): PushPull {
-    return { kind: 'push-pull', join, members: table.list.map(pushedOf), userState: userStateFor(join, null, ({ endpoint }) => samePlace(endpoint, to)) };
-  }
+  const ownState = (join: boolean, to: Endpoint): PushPull => ({
+    kind: 'push-pull',
+    join,
+    members: table.list.map(pushedOf),
+    userState: userStateFor(join, null, [table.at(to)]),
+  });
 
   /** Memberlist's protocol 1 has no ports, and port 0 means ours. */
   function withPorts(members: readonly PushedMember[]): readonly PushedMember[] {
@@ -66,7 +69,7 @@ export function createExchange(context: Context, claims: Claims, streams: Stream
       if (result.message?.kind === 'push-pull') {
         const failure = merge(result.message, join, to, true, atMs);
         const member = table.at(to);
-        if (member !== undefined) member.acquainted = true;
+        if (member !== undefined) context.answered(member, to);
         return done(failure);
       }
       if (result.message?.kind === 'error') return done({ why: 'refused', text: result.message.text });
@@ -106,7 +109,8 @@ export function createExchange(context: Context, claims: Claims, streams: Stream
       // As memberlist answers, whom it hears of by this push is not in it; what we say beside can count on who it is that asks.
       const members = table.list.map(pushedOf);
       merge(push, push.join, from, false, nowMs);
-      const there = ({ endpoint }: Member): boolean => samePlace({ ...endpoint, port: from.port }, from);
+      // A stream's own port is nobody's.
+      const there = table.list.filter(member => sameHost(member.endpoint, from));
       return { kind: 'push-pull', join: push.join, members, userState: userStateFor(push.join, { userState: push.userState }, there) };
     },
   };

@@ -42,7 +42,7 @@ export type MemberEvent =
   | { readonly kind: 'suspect'; readonly member: MemberView; readonly by: string }
   /** Our own failure detector found it failing, at the incarnation of `member`: again or for the first time. */
   | { readonly kind: 'accused'; readonly member: MemberView }
-  /** It answered a ping of ours from where it is said to live. */
+  /** It answered a ping of ours from where it is said to live, or a push/pull that we dialled there. */
   | { readonly kind: 'answered'; readonly node: string; readonly at: Endpoint }
   /** `member.state` says whether it left or died. */
   | { readonly kind: 'leave'; readonly member: MemberView }
