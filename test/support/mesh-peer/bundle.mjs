@@ -1,38 +1,46 @@
 /**
- * Makes one file of the scriptable node: of its seventy sources Node would find, read and strip each at every start, which takes two thirds more processor time.
- * Called by test/interop/peer where a source has changed since. Beside the file go its sources, by which the next change is noticed.
+ * Makes one file of the scriptable node, and one of what only a node that signs needs: else Node would find, read and strip each of a hundred sources at every
+ * start. Called by test/interop/peer where a source has changed since; beside the files goes the list of their sources, by which the next change is noticed.
  */
-import { mkdirSync, renameSync, utimesSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { mkdirSync, readdirSync, renameSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
 import { build } from 'esbuild';
 
 const top = join(import.meta.dirname, '../../..');
 const folder = join(top, '.cache/mesh-peer');
 const started = new Date();
+/** A node that began with the files before may still ask for its second one. */
+const KEPT_MS = 600_000;
 
 mkdirSync(folder, { recursive: true });
 const { outputFiles, metafile } = await build({
-  entryPoints: [join(import.meta.dirname, 'main.ts')],
+  entryPoints: { peer: join(import.meta.dirname, 'main.ts') },
   absWorkingDir: top,
   bundle: true,
+  splitting: true,
   platform: 'node',
   format: 'esm',
   target: 'node22',
-  outfile: join(folder, 'peer.mjs'),
+  outdir: folder,
+  outExtension: { '.js': '.mjs' },
+  chunkNames: 'part-[hash]',
   write: false,
   metafile: true,
   logLevel: 'silent',
 });
 
-/** Whole or not at all: others may be reading it. */
-function put(name, contents, time) {
+/** Whole or not at all: others may be reading it. What changes while it is made is newer than it. */
+function put(name, contents) {
   const draft = join(folder, `${name}.${process.pid}`);
   writeFileSync(draft, contents);
-  // What changes while it is built is newer than it.
-  utimesSync(draft, time, time);
+  utimesSync(draft, started, started);
   renameSync(draft, join(folder, name));
 }
 
-const own = 'test/support/mesh-peer/bundle.mjs';
-put('sources', `${[own, ...Object.keys(metafile.inputs)].join('\n')}\n`, started);
-put('peer.mjs', outputFiles[0].contents, started);
+const made = new Map(outputFiles.map(({ path, contents }) => [basename(path), contents]));
+for (const [name, contents] of made) if (name !== 'peer.mjs') put(name, contents);
+put('sources', `${['test/support/mesh-peer/bundle.mjs', ...Object.keys(metafile.inputs)].join('\n')}\n`);
+put('peer.mjs', made.get('peer.mjs'));
+for (const name of readdirSync(folder)) {
+  if (!made.has(name) && name.startsWith('part-') && Date.now() - statSync(join(folder, name)).mtimeMs > KEPT_MS) rmSync(join(folder, name), { force: true });
+}
