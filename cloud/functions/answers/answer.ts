@@ -10,7 +10,7 @@ import { numberText } from '../../hub/numbers.ts';
 import type { Advisories, KeptAdvisory, KeptObject } from '../../store/advisories.ts';
 import type { Envelopes } from '../../store/envelopes.ts';
 import type { Peers } from '../../store/peers.ts';
-import { type AdviseDeps, outgoingOf, signed } from '../shared/advise.ts';
+import { type AdviseDeps, outgoingOf, signed, signersOf } from '../shared/advise.ts';
 
 export interface Link {
   readonly url: string;
@@ -106,7 +106,7 @@ async function snapshot(id: string, trust: Trust, deps: AnswerDeps): Promise<Ans
   if (made !== null) return snapshotLink(id, made, deps);
   const head = await deps.advisories.head();
   const kept = await deps.envelopes.all(MOST_IN_SNAPSHOT);
-  const [parcel] = coalesce(await outgoingOf(kept, deps.peers), LONGEST_OBJECT_BYTES);
+  const [parcel] = coalesce(outgoingOf(kept, await signersOf(kept, deps.peers)), LONGEST_OBJECT_BYTES);
   const content = { certificates: parcel?.certificates ?? [], envelopes: parcel?.envelopes ?? [] };
   const numbers = { epoch: head?.epoch ?? 0, number: 0, head: head?.number ?? 0 };
   const advisory = { kind: 'snapshot', overBudget: false, ...numbers, issuedAt: unixMs(deps.now()), ...content } as const;

@@ -11,7 +11,7 @@ import type { Envelopes, KeptEnvelope } from '../../store/envelopes.ts';
 import type { Peers } from '../../store/peers.ts';
 import type { Sightings } from '../../store/sightings.ts';
 import { announce, type PassOnOptions, statesOf } from '../fan-out/pass-on.ts';
-import { type AdviseDeps, advise, outgoingOf, signed } from '../shared/advise.ts';
+import { type AdviseDeps, advise, outgoingOf, signed, signersOf } from '../shared/advise.ts';
 
 export interface DigestDeps extends AdviseDeps {
   readonly envelopes: Pick<Envelopes, 'waiting' | 'get' | 'passedOn'>;
@@ -33,7 +33,7 @@ export async function sendDigest(options: PassOnOptions, deps: DigestDeps): Prom
   const overBudget = await deps.advisories.wasOverBudget();
   const refs = await deps.envelopes.waiting(MOST_WAITING);
   const kept = (await deps.envelopes.get(refs)).filter(one => one.expiresAt > deps.now());
-  const parcels = coalesce(await outgoingOf(kept, deps.peers));
+  const parcels = coalesce(outgoingOf(kept, await signersOf(kept, deps.peers)));
   const budget = { deliveriesPerSecond: options.deliveriesPerSecond, subscribers: 1 };
   for (const parcel of parcels) {
     const batch = `digest-${batchName(parcel.refs.map(refText))}`;

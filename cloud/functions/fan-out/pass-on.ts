@@ -13,7 +13,7 @@ import { type Retraction, retractionsOf } from '../../hub/withdraw.ts';
 import type { Envelopes, KeptEnvelope } from '../../store/envelopes.ts';
 import type { Peers } from '../../store/peers.ts';
 import type { Sightings } from '../../store/sightings.ts';
-import { type AdviseDeps, advise, outgoingOf } from '../shared/advise.ts';
+import { type AdviseDeps, advise, outgoingOf, signersOf } from '../shared/advise.ts';
 import { inTurns } from '../shared/in-turns.ts';
 
 export interface PassOnDeps extends AdviseDeps {
@@ -50,15 +50,24 @@ export async function passOn(arrivals: readonly Arrival[], options: PassOnOption
   const now = unixMs(deps.now());
   const live = arrivals.flatMap(({ kept }) => (kept.expiresAt > now ? readOf(kept) : []));
   const retractions = live.flatMap(({ envelope, intel }) => retractionsOf(envelope, intel.withdrawals));
-  await keepCount(live, retractions, deps);
+  // What a report waits for is requests one after the other: these do not need each other.
+  const [signers, subscribers] = await Promise.all([
+    signersOf(
+      live.map(one => one.kept),
+      deps.peers,
+    ),
+    deps.advisories.listening(),
+    keepCount(live, retractions, deps),
+  ]);
   const targets = [...new Set(live.flatMap(({ intel }) => intel.advice.map(({ target }) => target)))];
   const states = await statesOf(targets, options.quorumSites, deps);
   const urgentTargets = new Set(states.filter(({ state }) => state.urgency !== null).map(({ target }) => target));
   const urgent = live.filter(({ intel }) => intel.withdrawals.length > 0 || intel.advice.some(({ target }) => urgentTargets.has(target)));
   if (urgent.length === 0) return { urgent: 0, advisories: 0, overBudget: false };
-  const kept = [...urgent.map(one => one.kept), ...(await waitingOn(states, live, deps))];
-  const parcels = coalesce(await outgoingOf(kept, deps.peers));
-  const budget = { deliveriesPerSecond: options.deliveriesPerSecond, subscribers: await deps.advisories.listening() };
+  const along = await waitingOn(states, live, deps);
+  const kept = [...urgent.map(one => one.kept), ...along];
+  const parcels = coalesce(outgoingOf(kept, [...signers, ...(await signersOf(along, deps.peers))]));
+  const budget = { deliveriesPerSecond: options.deliveriesPerSecond, subscribers };
   const batch = batchName(arrivals.map(({ event }) => event));
   let advisories = 0;
   for (const [at, parcel] of parcels.entries()) {

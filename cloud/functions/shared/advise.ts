@@ -7,6 +7,7 @@ import { unixMs } from '@honeymesh/intel/time';
 import type { Outgoing, Parcel } from '../../hub/coalesce.ts';
 import type { Budget } from '../../hub/governor.ts';
 import { nextHead } from '../../hub/head.ts';
+import type { Identity } from '../../hub/identity.ts';
 import { sha256 } from '../../hub/keys.ts';
 import { type EnvelopeRef, itemId } from '../../hub/numbers.ts';
 import type { Advisories } from '../../store/advisories.ts';
@@ -39,12 +40,12 @@ const TOPICS = { urgent: ADVISORY_TOPIC, digest: DIGEST_TOPIC } as const;
 export async function advise(batch: string, parcel: Parcel, advising: Advising, deps: AdviseDeps): Promise<Advised> {
   for (let tries = 0; tries < MOST_TRIES; tries++) {
     if (tries > 0) await deps.sleep(5 * tries);
-    const known = await deps.advisories.ofBatch(batch);
+    const [known, head] = await Promise.all([deps.advisories.ofBatch(batch), deps.advisories.head()]);
     if (known !== null) {
       if (known.bytes.length > 0) await deps.publish(TOPICS[advising.kind], known.bytes);
       return { kind: 'sent', number: known.number, passedOn: refsIn(known.bytes) };
     }
-    const step = nextHead(await deps.advisories.head(), advising.kind, advising.budget, deps.now());
+    const step = nextHead(head, advising.kind, advising.budget, deps.now());
     if (step.kind === 'over-budget') return step;
     const { epoch, number } = step.head;
     const bytes = await signed({ ...advising, epoch, number, head: number, issuedAt: unixMs(deps.now()), ...parcel }, advising.clusterId, deps.sign);
@@ -69,9 +70,12 @@ function refsIn(advisory: Uint8Array): readonly EnvelopeRef[] {
   });
 }
 
+export const signersOf = (kept: readonly KeptEnvelope[], peers: Pick<Peers, 'identities'>): Promise<readonly Identity[]> =>
+  peers.identities(kept.map(one => one.thing));
+
 /** With the certificates of who signed them; in one order, so that the same envelopes make the same parcels. */
-export async function outgoingOf(kept: readonly KeptEnvelope[], peers: Pick<Peers, 'identities'>): Promise<readonly Outgoing[]> {
-  const identities = new Map((await peers.identities(kept.map(one => one.thing))).map(identity => [identity.kid, identity]));
+export function outgoingOf(kept: readonly KeptEnvelope[], signers: readonly Identity[]): readonly Outgoing[] {
+  const identities = new Map(signers.map(identity => [identity.kid, identity]));
   return [...kept]
     .sort((one, other) => (one.ref.kid + one.ref.id < other.ref.kid + other.ref.id ? -1 : 1))
     .map(({ ref, envelope, expiresAt }) => {

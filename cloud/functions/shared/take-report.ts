@@ -55,8 +55,7 @@ export async function takeReport(thing: string, bytes: Uint8Array, rules: AdmitR
     if (opened.kind === 'opened') reported.push(opened.reported);
     else refuse(outcome, opened.why);
   }
-  const identity = await deps.peers.identity(thing);
-  for (const group of bySpan(reported)) count(outcome, await takeGroup(group, { thing, identity }, rules, deps));
+  for (const group of bySpan(reported)) count(outcome, await takeGroup(group, thing, rules, deps));
   return outcome;
 }
 
@@ -88,23 +87,18 @@ function bySpan(reported: readonly Reported[]): readonly (readonly Reported[])[]
   return groups;
 }
 
-interface By {
-  readonly thing: string;
-  readonly identity: Identity | null;
-}
-
-async function takeGroup(group: readonly Reported[], by: By, rules: AdmitRules, deps: TakeDeps): Promise<readonly Judged[]> {
+async function takeGroup(group: readonly Reported[], thing: string, rules: AdmitRules, deps: TakeDeps): Promise<readonly Judged[]> {
   /** Numbers that are there under another span: two contents. */
   const elsewhere = new Set<number>();
   for (let tries = 0; tries < MOST_TRIES; tries++) {
     if (tries > 0) await deps.sleep(10 * 2 ** Math.min(tries, 6));
-    const attempt = await judgeGroup(group, by, elsewhere, rules, deps);
+    const attempt = await judgeGroup(group, thing, elsewhere, rules, deps);
     if (attempt.writes.length === 0) return attempt.judged;
     const result = await deps.tables.transact(attempt.writes);
     if (result.kind === 'done') return attempt.judged;
     if (result.kind === 'refused') for (const at of result.failed) elsewhere.add(attempt.seqOf.get(at) ?? -1);
   }
-  throw new Error(`a report of ${by.thing} found its span changed ${MOST_TRIES} times`);
+  throw new Error(`a report of ${thing} found its span changed ${MOST_TRIES} times`);
 }
 
 interface Attempt {
@@ -114,13 +108,16 @@ interface Attempt {
   readonly seqOf: ReadonlyMap<number, number>;
 }
 
-async function judgeGroup(group: readonly Reported[], by: By, elsewhere: ReadonlySet<number>, rules: AdmitRules, deps: TakeDeps): Promise<Attempt> {
+async function judgeGroup(group: readonly Reported[], thing: string, elsewhere: ReadonlySet<number>, rules: AdmitRules, deps: TakeDeps): Promise<Attempt> {
   const [first] = group;
-  const { identity } = by;
-  if (first === undefined || identity === null) return { judged: group.map(() => ({ kind: 'dropped', why: 'unknown-peer' })), writes: [], seqOf: new Map() };
-  const [own, ...beside] = neighbourhood(first.envelope).spans;
-  const [spans, epochs] = await Promise.all([deps.envelopes.spans(by.thing, own === undefined ? [] : [own, ...beside]), deps.peers.epochs(by.thing)]);
-  const kept = spans.get(spanText(own ?? spanOf(first.envelope)));
+  if (first === undefined) return { judged: [], writes: [], seqOf: new Map() };
+  const own = spanOf(first.envelope);
+  const { spans: around } = neighbourhood(first.envelope);
+  const beside = around.filter(span => span.index !== own.index);
+  // All at once: a report waits for two requests one after the other, this and the transaction.
+  const [identity, spans, epochs] = await Promise.all([deps.peers.identity(thing), deps.envelopes.spans(thing, around), deps.peers.epochs(thing)]);
+  if (identity === null) return { judged: group.map(() => ({ kind: 'dropped', why: 'unknown-peer' })), writes: [], seqOf: new Map() };
+  const kept = spans.get(spanText(own));
   let record: SpanRecord = kept?.value ?? { taken: [], refused: [] };
   let known: Epochs = epochs.value;
   const others: readonly Paced[] = beside.flatMap(span => spans.get(spanText(span))?.value.taken ?? []);
@@ -137,7 +134,7 @@ async function judgeGroup(group: readonly Reported[], by: By, elsewhere: Readonl
   }
   return {
     judged,
-    ...writesOf(judged, { ...by, identity, own: own ?? spanOf(first.envelope), spans, record, version: kept?.version ?? 0, epochs, known }, deps),
+    ...writesOf(judged, { thing, identity, own, spans, record, version: kept?.version ?? 0, epochs, known }, deps),
   };
 }
 
