@@ -59,6 +59,8 @@ export interface Line {
   readonly why: string;
 }
 
+/** Units to read all that is kept of a host, some 2.5 kB, strongly consistent. */
+const READ_OF_A_HOST = 0.64;
 const DAYS = 30.4;
 const MINUTES = DAYS * 1_440;
 const million = (count: number): number => count / 1_000_000;
@@ -120,6 +122,11 @@ export function monthly(fleet: Fleet): readonly Line[] {
       what: 'tables',
       dollars: million((reports / DAYS) * 3_000) * 0.001 * (PRICES.stored + PRICES.recoverable) + 0.1,
       why: 'a day of envelopes, and what they became; recoverable for 35 days',
+    },
+    {
+      what: 'counting hosts',
+      dollars: million(digests * hosts * READ_OF_A_HOST) * PRICES.reads,
+      why: 'each digest looks who listens: the governor counts deliveries',
     },
     { what: 'logs', dollars: million(invocations * fleet.logKb) * PRICES.logs, why: `${fleet.logKb} kB for an invocation` },
     { what: 'metrics and the key', dollars: 20 * PRICES.metric + PRICES.key, why: '20 metrics of our own; alarms and dashboard are within what is free' },

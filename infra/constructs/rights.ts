@@ -18,7 +18,9 @@ export interface Ground {
   readonly failures: Failures;
 }
 
-/** No Scan anywhere: a hub that has to look at everything is a hub that one host can make slow. */
+/** Who looks at a whole table: the digest counts the hosts that listen, a snapshot is all that holds. What a host says makes neither longer at once. */
+const SCANS: Readonly<Partial<Record<FunctionName, TableName>>> = { digest: 'peers', answers: 'envelopes' };
+
 const READ = ['dynamodb:GetItem', 'dynamodb:BatchGetItem', 'dynamodb:Query'];
 const WRITE = ['dynamodb:PutItem', 'dynamodb:UpdateItem', 'dynamodb:DeleteItem', 'dynamodb:ConditionCheckItem', 'dynamodb:BatchWriteItem'];
 
@@ -26,7 +28,9 @@ export function rightsOf(scope: Construct, name: FunctionName, spec: FunctionSpe
   const tables = (Object.entries(spec.tables) as [TableName, 'read' | 'write'][]).map(([table, right]) =>
     allow(right === 'read' ? READ : [...READ, ...WRITE], ground.tables[table].tableArn),
   );
-  return [...tables, ...spec.rights.map(right => statementOf(scope, right, name, ground))];
+  const scanned = SCANS[name];
+  const scans = scanned === undefined ? [] : [allow(['dynamodb:Scan'], ground.tables[scanned].tableArn)];
+  return [...tables, ...scans, ...spec.rights.map(right => statementOf(scope, right, name, ground))];
 }
 
 function statementOf(scope: Construct, right: Right, name: FunctionName, { signer, exchange }: Ground): PolicyStatement {
