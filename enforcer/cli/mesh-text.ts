@@ -76,11 +76,12 @@ export function invitesText(rows: readonly InviteRow[], terminal: Terminal): str
   );
 }
 
-export function joinText({ name, site, key, cluster, certifiedUntil, registrar, met }: JoinReport): string {
+export function joinText({ name, site, key, cluster, certifiedUntil, registrar, signatures, met }: JoinReport): string {
   return pairs([
     ['joined as', `${name} of site ${site}`],
     ['cluster', cluster],
     ['key', `${key}, certified by ${registrar.key} at ${registrar.address} until ${certifiedUntil}`],
+    ...(signatures === 'off' ? [['signatures', 'OFF by the configuration (mesh.signatures): nobody is heard, and nobody hears this host'] as const] : []),
     met.length > 0
       ? (['met', met.slice(0, 16).join(', ') + (met.length > 16 ? ` and ${met.length - 16} more` : '')] as const)
       : (['met', 'nobody yet: is the port of the mesh (7946, UDP and TCP) open both ways? "honeymesh peers list" shows who is reached'] as const),

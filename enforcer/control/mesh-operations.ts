@@ -65,6 +65,8 @@ export interface JoinReport {
   readonly certifiedUntil: string;
   readonly registrar: { readonly address: string; readonly key: string };
   readonly keyGeneration: number;
+  /** `required`, unless the configuration says otherwise. */
+  readonly signatures: Signatures;
   /** Members that were reached within some seconds. */
   readonly met: readonly string[];
 }

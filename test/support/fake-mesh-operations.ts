@@ -34,6 +34,7 @@ export const joinReport: JoinReport = {
   certifiedUntil: '2027-02-22T12:00:00.000Z',
   registrar: { address: '192.0.2.1:7947', key: REGISTRAR_KEY },
   keyGeneration: 3,
+  signatures: 'required',
   met: ['anvil'],
 };
 

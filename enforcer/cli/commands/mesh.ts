@@ -65,7 +65,7 @@ export function addMesh(program: Command, context: Context): void {
     .option('--name <name>', "of this host in the mesh; without it the host's name")
     .option('--bind <address:port>', 'where this member listens (default: 0.0.0.0:7946); mesh.bind of the configuration wins')
     .addOption(outputOption())
-    .addHelpText('after', '\nJSON: {name, key, site, cluster, certifiedUntil, registrar: {address, key}, keyGeneration, met: [name]}')
+    .addHelpText('after', '\nJSON: {name, key, site, cluster, certifiedUntil, registrar: {address, key}, keyGeneration, signatures, met: [name]}')
     .action(async (text: string, { name, bind }: { name?: string; bind?: string }, command: Command) => {
       const token = text === '-' ? await standardInput(context) : text;
       const order = { token, ...(name === undefined ? {} : { name }), ...(bind === undefined ? {} : { bind }) };

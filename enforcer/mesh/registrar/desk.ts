@@ -68,6 +68,8 @@ export interface RegistrarDesk {
 /** A registrar that may certify. */
 export type Registrar = RegistrarSelf & { readonly certificate: RegistrarCertificate };
 
+/** In base64 it is a third more: well within LONGEST_ANSWER_BYTES, with all else that an answer says. */
+const MOST_TRUST_BYTES = 640 * 1_024;
 /** Requests of the last minute: an older one is refused for its time. */
 const MOST_NONCES = 4_096;
 
@@ -122,9 +124,19 @@ export function createRegistrarDesk({ keeping, mesh, signatures, pin, now, rando
     return parsed(sealed);
   }
 
-  async function trusted(trust: MeshTrust, self: Registrar): Promise<{ time: UnixMs; registrars: Uint8Array[]; revocations: Uint8Array[] }> {
-    const own = trust.registrars.some(bytes => sameBytes(bytes, self.certificate.bytes)) ? [] : [self.certificate.bytes];
-    return { time: now(), registrars: [...own, ...trust.registrars], revocations: [...trust.revocations] };
+  /** Ours first; beyond what an answer may hold the mesh brings the rest. */
+  function trusted(trust: MeshTrust, self: Registrar): { time: UnixMs; registrars: Uint8Array[]; revocations: Uint8Array[] } {
+    let room = MOST_TRUST_BYTES;
+    const fitting = (all: readonly Uint8Array[]): Uint8Array[] =>
+      all.filter(bytes => {
+        const fits = bytes.length <= room;
+        if (fits) room -= bytes.length;
+        return fits;
+      });
+    const others = trust.registrars.filter(bytes => !sameBytes(bytes, self.certificate.bytes));
+    const own = self.revocations === null ? [] : [self.revocations];
+    const lists = trust.revocations.filter(bytes => !own.some(one => sameBytes(one, bytes)));
+    return { time: now(), registrars: fitting([self.certificate.bytes, ...others]), revocations: fitting([...own, ...lists]) };
   }
 
   /** Whose certificate it is and that it was this host that asks, just now. */
@@ -174,7 +186,7 @@ export function createRegistrarDesk({ keeping, mesh, signatures, pin, now, rando
       if (!sealed.ok) return sealed;
       mesh.issued(certificate);
       const answer: JoinAnswer = {
-        ...(await trusted(trust, self)),
+        ...trusted(trust, self),
         clusterId: trust.clusterId,
         rootPublic: trust.rootPublic,
         certificate: certificate.bytes,
@@ -195,7 +207,7 @@ export function createRegistrarDesk({ keeping, mesh, signatures, pin, now, rando
       if (!self.certificate.sites.includes(host.value.site)) return unparsed('site-not-allowed');
       const certificate = await certify(host.value, self);
       mesh.issued(certificate);
-      return parsed({ answer: { ...(await trusted(trust, self)), certificate: certificate.bytes }, text: `${host.value.nodeName} renewed its certificate` });
+      return parsed({ answer: { ...trusted(trust, self), certificate: certificate.bytes }, text: `${host.value.nodeName} renewed its certificate` });
     },
     async keys(request) {
       const set = await ready();
@@ -207,7 +219,7 @@ export function createRegistrarDesk({ keeping, mesh, signatures, pin, now, rando
       if (keys === null) return unparsed('not-ready');
       const sealed = sealedTo(host.value, keys, self, trust.clusterId);
       if (!sealed.ok) return sealed;
-      const answer: KeysAnswer = { ...(await trusted(trust, self)), issuer: self.certificate.kid, generation: keys.generation, sealed: [...sealed.value] };
+      const answer: KeysAnswer = { ...trusted(trust, self), issuer: self.certificate.kid, generation: keys.generation, sealed: [...sealed.value] };
       return parsed({ answer, text: `${host.value.nodeName} fetched the group's keys` });
     },
   };

@@ -1,5 +1,5 @@
 /** The key and certificate of this host's HTTPS server: made once, known to others by the hash of its key. No CA is asked and none is believed. */
-import { hash, randomBytes, type webcrypto, X509Certificate } from 'node:crypto';
+import { createPrivateKey, hash, randomBytes, type webcrypto, X509Certificate } from 'node:crypto';
 import { DAY_MS, HOUR_MS, SECOND_MS, type UnixMs } from '@honeymesh/intel/time';
 
 export interface HttpsIdentity {
@@ -37,4 +37,13 @@ export const pinOf = (certificate: string): Uint8Array => pinOfKey(new X509Certi
 
 export function pinOfKey(certificate: X509Certificate): Uint8Array {
   return Uint8Array.from(hash('sha256', certificate.publicKey.export({ format: 'der', type: 'spki' }), 'buffer'));
+}
+
+/** Whether key and certificate can be read and belong together: a disk may hold anything. */
+export function isIdentity({ key, certificate }: HttpsIdentity): boolean {
+  try {
+    return new X509Certificate(certificate).checkPrivateKey(createPrivateKey(key));
+  } catch {
+    return false;
+  }
 }

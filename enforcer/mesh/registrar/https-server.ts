@@ -2,7 +2,7 @@
 import type { Server } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
 import { SECOND_MS } from '@honeymesh/intel/time';
-import fastify, { type FastifyPluginAsync } from 'fastify';
+import type { FastifyInstance, FastifyPluginAsync } from 'fastify';
 import { HoneyMeshError } from '../../errors.ts';
 import type { HttpsIdentity } from './https-identity.ts';
 
@@ -35,37 +35,46 @@ const LONGEST_HEADER_BYTES = 8 * 1_024;
 const DRAIN_MS = SECOND_MS;
 
 export function createHttpsServer({ host, port, identity, longestBodyBytes }: HttpsServerOptions, { plugins, admit }: HttpsServerDeps): HttpsServer {
-  const app = fastify<Server>({
-    https: {
-      key: identity.key,
-      cert: identity.certificate,
-      minVersion: 'TLSv1.3',
-      handshakeTimeout: HANDSHAKE_MS,
-      headersTimeout: HANDSHAKE_MS,
-      maxHeaderSize: LONGEST_HEADER_BYTES,
-      connectionsCheckingInterval: SECOND_MS,
-    },
-    bodyLimit: longestBodyBytes,
-    connectionTimeout: REQUEST_MS,
-    requestTimeout: REQUEST_MS,
-    keepAliveTimeout: SECOND_MS,
-    forceCloseConnections: true,
-    logger: false,
-    onProtoPoisoning: 'remove',
-    onConstructorPoisoning: 'remove',
-  });
-  app.server.maxConnections = MOST_CONNECTIONS;
-  app.server.prependListener('connection', (socket: Socket) => {
-    if (!admit(socket.remoteAddress ?? '')) socket.destroy();
-  });
-  // Handshakes that fail, and whatever is no HTTP: the socket is gone already.
-  app.server.on('tlsClientError', () => {});
+  let app: FastifyInstance<Server> | null = null;
+
+  /** Loaded by hosts that serve something, and by no other. */
+  async function make(): Promise<FastifyInstance<Server>> {
+    const { default: fastify } = await import('fastify');
+    const made = fastify<Server>({
+      https: {
+        key: identity.key,
+        cert: identity.certificate,
+        minVersion: 'TLSv1.3',
+        handshakeTimeout: HANDSHAKE_MS,
+        headersTimeout: HANDSHAKE_MS,
+        maxHeaderSize: LONGEST_HEADER_BYTES,
+        connectionsCheckingInterval: SECOND_MS,
+      },
+      bodyLimit: longestBodyBytes,
+      connectionTimeout: REQUEST_MS,
+      requestTimeout: REQUEST_MS,
+      keepAliveTimeout: SECOND_MS,
+      forceCloseConnections: true,
+      logger: false,
+      onProtoPoisoning: 'remove',
+      onConstructorPoisoning: 'remove',
+    });
+    made.server.maxConnections = MOST_CONNECTIONS;
+    made.server.prependListener('connection', (socket: Socket) => {
+      if (!admit(socket.remoteAddress ?? '')) socket.destroy();
+    });
+    // Handshakes that fail, and whatever is no HTTP: the socket is gone already.
+    made.server.on('tlsClientError', () => {});
+    return made;
+  }
 
   return {
     async start() {
-      for (const plugin of plugins) await app.register(plugin);
+      const starting = await make();
+      app = starting;
+      for (const plugin of plugins) await starting.register(plugin);
       try {
-        await app.listen({ host, port });
+        await starting.listen({ host, port });
       } catch (error) {
         const taken = (error as NodeJS.ErrnoException).code === 'EADDRINUSE';
         throw new HoneyMeshError(
@@ -77,11 +86,14 @@ export function createHttpsServer({ host, port, identity, longestBodyBytes }: Ht
           },
         );
       }
-      return (app.server.address() as AddressInfo).port;
+      return (starting.server.address() as AddressInfo).port;
     },
     async stop() {
-      const closed = app.close();
-      const cut = setTimeout(() => app.server.closeAllConnections(), DRAIN_MS);
+      const ending = app;
+      if (ending === null) return;
+      app = null;
+      const closed = ending.close();
+      const cut = setTimeout(() => ending.server.closeAllConnections(), DRAIN_MS);
       await closed;
       clearTimeout(cut);
     },

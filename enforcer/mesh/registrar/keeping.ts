@@ -11,7 +11,7 @@ import { LONGEST_CERTIFICATE_BYTES, type NodeCertificate, type RegistrarCertific
 import { KEY_BYTES } from '../signed/keys.ts';
 import { LONGEST_REVOCATIONS_BYTES } from '../signed/revocations.ts';
 import { readBounded, replaceFile, setAside } from '../state/files.ts';
-import type { HttpsIdentity } from './https-identity.ts';
+import { type HttpsIdentity, isIdentity } from './https-identity.ts';
 import { createInvites, type Invite, type Invites, MOST_REMEMBERED, MOST_USES } from './invites.ts';
 
 export interface RegistrarSelf {
@@ -64,7 +64,7 @@ const selfSchema = z.object({
   version: z.literal(VERSION),
   edSecret: base64(KEY_BYTES).refine(bytes => bytes.length === KEY_BYTES),
   certificate: base64(LONGEST_CERTIFICATE_BYTES).nullable(),
-  https: z.object({ key: z.string().max(8_192), certificate: z.string().max(8_192) }),
+  https: z.object({ key: z.string().max(8_192), certificate: z.string().max(8_192) }).refine(isIdentity),
   epoch: count,
   seq: count,
   generation: count,

@@ -59,6 +59,8 @@ export interface Membership {
 const MEET_MS = 5 * SECOND_MS;
 const LOOK_MS = 100;
 const GOODBYE_MS = 5 * SECOND_MS;
+/** For an order that is under way when the daemon ends. */
+const STOP_MS = 2 * SECOND_MS;
 
 export async function createMembership({ config, directory, hostName }: MembershipOptions, deps: MembershipDeps): Promise<Membership> {
   const { mesh, state, signatures, record, complain, recovered, onBug, now, random } = deps;
@@ -242,6 +244,7 @@ export async function createMembership({ config, directory, hostName }: Membersh
       certifiedUntil: rfc3339(certificate.notAfter),
       registrar: { address, key: certificate.registrar },
       keyGeneration: keys.generation,
+      signatures: mesh.report().signatures,
       met: await meet(),
     };
   }
@@ -304,9 +307,8 @@ export async function createMembership({ config, directory, hostName }: Membersh
       lookAtRegistrar();
     },
     async stop() {
-      await turn;
+      await Promise.race([turn, new Promise(resolve => setTimeout(resolve, STOP_MS).unref())]);
       await office.stop();
-      await care.settled();
     },
     operations: {
       meshStatus: async () => {

@@ -18,7 +18,7 @@ export type Route = keyof typeof ROUTES;
 
 /** A request has some 3 kB at the most. */
 export const LONGEST_REQUEST_BYTES = 8 * 1_024;
-/** Hundreds of certificates and a hundred full lists would be more: then only what there is room for is told, the mesh brings the rest. */
+/** Certificates and lists of revoked keys are most of it. */
 export const LONGEST_ANSWER_BYTES = 1_024 * 1_024;
 export const NONCE_BYTES = 16;
 const MOST_JOIN_TARGETS = 16;

@@ -122,23 +122,29 @@ export function createOffice({ listen }: OfficeOptions, deps: OfficeDeps): Offic
     const self = registrar();
     if (self === null || server !== null) return;
     const admission = createAdmission();
-    pin = pinOf(self.https.certificate);
-    const next = createHttpsServer(
-      { host: listen.host, port: listen.port, identity: self.https, longestBodyBytes: LONGEST_REQUEST_BYTES },
-      {
-        admit: source => admission.admit(source, performance.now()),
-        plugins: [registrarRoutes({ desk, now, onDone: (_route, source, text) => auth.done(source, text), onRefused: auth.refused, onBug })],
-      },
-    );
+    let next: HttpsServer | null = null;
     try {
+      pin = pinOf(self.https.certificate);
+      next = createHttpsServer(
+        { host: listen.host, port: listen.port, identity: self.https, longestBodyBytes: LONGEST_REQUEST_BYTES },
+        {
+          admit: source => admission.admit(source, performance.now()),
+          plugins: [registrarRoutes({ desk, now, onDone: (_route, source, text) => auth.done(source, text), onRefused: auth.refused, onBug })],
+        },
+      );
       port = await next.start();
       server = next;
       recovered();
     } catch (error) {
-      await next.stop().catch(onBug);
+      // Whatever it is, the daemon goes on without: hosts that are members need nobody for months.
+      await next?.stop().catch(onBug);
       againAt = now() + AGAIN_MS;
-      if (!(error instanceof HoneyMeshError)) throw error;
-      complain(`no host can join or renew here: ${error.message}`, error.fix ?? '');
+      const known = error instanceof HoneyMeshError;
+      if (!known) onBug(error);
+      complain(
+        `no host can join or renew here: ${error instanceof Error ? error.message : String(error)}`,
+        (known ? error.fix : undefined) ?? 'the log of the daemon says more',
+      );
     }
   }
 

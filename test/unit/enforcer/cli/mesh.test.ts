@@ -1,10 +1,10 @@
 import { spawn } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { readRootFile } from '#enforcer/mesh/registrar/root-file.ts';
+import { makeRoot, readRoot, unlock } from '#enforcer/cli/root-file.ts';
 import { openCliLab } from '#test/support/cli.ts';
 import { joinReport, meshStatusReport, REGISTRAR_KEY, rotationReport } from '#test/support/fake-mesh-operations.ts';
 import { type FakeOperations, fakeOperations } from '#test/support/fake-operations.ts';
@@ -140,6 +140,23 @@ describe('a passphrase that is typed', () => {
   });
 });
 
-test('a root file names its mesh without being opened', () => {
-  expect(readRootFile('{"format":"honeymesh-mesh-root","version":9}')).toEqual({ ok: false, why: 'other-version' });
+describe('the file of a root', () => {
+  test('is never written over what came there meanwhile', async () => {
+    const path = join(folder, 'root.json');
+    writeFileSync(path, 'somebody was faster');
+    await expect(makeRoot(path, 'correct horse', 10)).rejects.toMatchObject({ code: 'HM_USAGE', message: expect.stringContaining('is there already') });
+    expect(readFileSync(path, 'utf8')).toBe('somebody was faster');
+  });
+
+  test('is opened again by its passphrase, and tells others what they are', async () => {
+    const path = join(folder, 'root.json');
+    const { root } = await makeRoot(path, 'correct horse', 10);
+    const { text, clusterId } = await readRoot(path);
+    expect(clusterId).toEqual(root.clusterId);
+    expect(await unlock(path, text, 'correct horse')).toEqual(root);
+    await expect(unlock(path, text, 'wrong')).rejects.toMatchObject({ code: 'HM_REFUSED' });
+    await expect(readRoot(join(folder, 'nowhere'))).rejects.toMatchObject({ message: expect.stringContaining('is not there') });
+    writeFileSync(join(folder, 'big'), Buffer.alloc(100_000));
+    await expect(readRoot(join(folder, 'big'))).rejects.toMatchObject({ message: expect.stringContaining('is no root file') });
+  });
 });

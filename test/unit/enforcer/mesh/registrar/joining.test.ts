@@ -9,6 +9,7 @@ import { proveJoin, proveMember, readJoinAnswer, readKeysAnswer, readRenewAnswer
 import type { JoinToken } from '#enforcer/mesh/registrar/token.ts';
 import { NODE_LIFE_MS, type NodeCertificate, readCertificate } from '#enforcer/mesh/signed/certificates.ts';
 import { edPublicOf, kidOf, xPublicOf } from '#enforcer/mesh/signed/keys.ts';
+import { issueRevocations } from '#enforcer/mesh/signed/revocations.ts';
 import { NOON, real, secretOf } from '#test/support/hm1.ts';
 import { identityOf, type RegistrarScene, registrarScene } from '#test/support/mesh-registrar.ts';
 
@@ -54,6 +55,15 @@ describe('a host with a good token', () => {
   test('finds the registrar at the second address where the first one is dead', async () => {
     const token = scene.token();
     expect((await join({ ...token, addresses: ['127.0.0.1:1', ...token.addresses] })).address).toBe(`127.0.0.1:${scene.port}`);
+  });
+
+  test('is told its own list of revoked keys first, and never more than an answer may hold', async () => {
+    const [big, many] = [new Uint8Array(49_000), 40];
+    scene.trust = { ...scene.trust, revocations: Array.from({ length: many }, (_, at) => big.slice().fill(at)) };
+    const { trust } = await join(scene.token());
+    expect(trust.registrars).toEqual(scene.trust.registrars);
+    expect(trust.revocations.length).toBeGreaterThan(5);
+    expect(trust.revocations.length).toBeLessThan(many);
   });
 
   test('whose answer was lost may ask again with the same key, and nobody else may', async () => {
@@ -223,6 +233,15 @@ describe('a certified host', () => {
     expect(await ask('renew')).toMatchObject({ failure: { why: 'revoked' } });
     expect(await ask('keys', { nonce: 'two' })).toMatchObject({ failure: { why: 'revoked' } });
     expect(scene.refused).toEqual(['revoked', 'revoked']);
+  });
+
+  test('gets nothing from the registrar that revoked it a moment ago, though the member has not written that down yet', async () => {
+    const self = scene.keeping.self();
+    if (self?.certificate == null) throw new Error('no registrar');
+    const list = { clusterId: scene.trust.clusterId, number: 1, entries: [{ kid: certificate.kid, notAfter: certificate.notAfter }] };
+    const { bytes } = issueRevocations(list, { kid: self.certificate.kid, secret: self.edSecret }, real, scene.now);
+    await scene.keeping.keepSelf({ ...self, revocations: bytes });
+    expect(await ask('keys')).toMatchObject({ failure: { why: 'revoked' } });
   });
 
   test('gets nothing once its certificate has ended, or with one of another root', async () => {

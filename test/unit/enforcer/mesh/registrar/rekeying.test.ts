@@ -7,6 +7,7 @@ import { DAY_MS, SECOND_MS, unixMs } from '@honeymesh/intel/time';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { MeshKeys, MeshLink, MeshTrust } from '#enforcer/mesh/port.ts';
 import type { Registrar } from '#enforcer/mesh/registrar/desk.ts';
+import { makeHttpsIdentity } from '#enforcer/mesh/registrar/https-identity.ts';
 import { openRegistrarKeeping, type RegistrarKeeping } from '#enforcer/mesh/registrar/keeping.ts';
 import { CALM_PACE, createRekeying, type Rekeying, URGENT_PACE } from '#enforcer/mesh/registrar/rekeying.ts';
 import { edPublicOf } from '#enforcer/mesh/signed/keys.ts';
@@ -16,6 +17,7 @@ import { openGroupKey } from '#enforcer/mesh/signed/sealed-keys.ts';
 import { CLUSTER, type Host, layerOf, NOON, real, secretOf, trust } from '#test/support/hm1.ts';
 
 const trusted = trust(real);
+const https = await makeHttpsIdentity(NOON);
 let directory: string;
 let keeping: RegistrarKeeping;
 let announced: Uint8Array[];
@@ -53,7 +55,7 @@ beforeEach(async () => {
   await keeping.keepSelf({
     edSecret: trusted.registrarSecret,
     certificate: trusted.registrar,
-    https: { key: '', certificate: '' },
+    https,
     epoch: 7,
     seq: 3,
     generation: 0,
