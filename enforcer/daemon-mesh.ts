@@ -3,7 +3,7 @@
  * of it: without a mesh, or with its thread dead, this host decides alone.
  */
 import { hostname } from 'node:os';
-import type { Prefix } from '@honeymesh/intel/address';
+import type { Address, Prefix } from '@honeymesh/intel/address';
 import { MINUTE_MS, type UnixMs } from '@honeymesh/intel/time';
 import type { MeshConfig } from './config/config.ts';
 import type { DegradedBoard } from './health/degraded.ts';
@@ -12,6 +12,7 @@ import { PARTS } from './launch/parts.ts';
 import type { Shared } from './ledger/advice/share.ts';
 import type { Ledger } from './ledger/decisions.ts';
 import type { MeshKept, MeshLink, MeshPart, MeshView, MeshWord, PeerRow } from './mesh/port.ts';
+import { createAcquainted } from './mesh/thread/acquainted.ts';
 import { createMeshKeeper, type MeshKeeper } from './mesh/thread/keeper.ts';
 import type { CallArguments, CallFailure, CallName } from './mesh/thread/messages.ts';
 import { type MeshPlan, planMesh } from './mesh/thread/plan.ts';
@@ -44,6 +45,8 @@ export interface MeshPartDeps {
   readonly isRegistrar: () => boolean;
   /** Ports that must never be traps, whenever they change. */
   readonly onPorts: (ports: MeshPlan['ports']) => void;
+  /** Members to be known to the kernel as regular clients. */
+  readonly onAcquainted: (members: readonly Address[]) => void;
   readonly now: () => UnixMs;
   /** Of the thread; a test gives a double. */
   readonly entry?: string | URL;
@@ -65,6 +68,7 @@ export function createMeshPart({ config, directory, never }: MeshPartOptions, de
   /** Starts and restarts, one after another. */
   let turn: Promise<void> = Promise.resolve();
 
+  const acquainted = createAcquainted();
   const desk = createMeshDesk({ pipeline, log, now });
   const alarm = createMemberAlarm({ membersIn: surroundings.membersIn, ledger, pipeline, degraded, now });
   const shares = createMeshShares({ never }, { ledger, store, pipeline, share: tell, now });
@@ -105,6 +109,7 @@ export function createMeshPart({ config, directory, never }: MeshPartOptions, de
       surroundings.forget();
       return;
     }
+    acquaint();
     keeper = createMeshKeeper(
       { entry: deps.entry ?? PARTS.meshWorker, settings: plan.settings },
       { onUp: up, onWords: words => words.forEach(attempt), onDown: down },
@@ -134,7 +139,13 @@ export function createMeshPart({ config, directory, never }: MeshPartOptions, de
   function see(seen: MeshView | null): void {
     view = seen;
     surroundings.see(seen);
+    acquaint();
     catchUp();
+  }
+
+  function acquaint(): void {
+    const due = acquainted.due(view, plan?.settings?.join ?? [], now());
+    if (due.length > 0) deps.onAcquainted(due);
   }
 
   /** Once for each time that it listens, as soon as it is known who signs there. */
@@ -256,6 +267,7 @@ export function createMeshPart({ config, directory, never }: MeshPartOptions, de
     view: () => view,
     tick() {
       keeper?.beat();
+      acquaint();
       desk.tick();
       alarm.tick();
       shares.tick();

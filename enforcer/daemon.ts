@@ -145,6 +145,7 @@ export async function startDaemon(channel: LauncherChannel, onStopOrder: () => v
       log,
       loadKept: meshState.load,
       isRegistrar: () => membership.isRegistrar(),
+      onAcquainted: kernel.prove,
       onPorts(ports) {
         meshPorts = ports;
         serve();

@@ -134,3 +134,17 @@ describe('a mesh of three hosts', () => {
     expect(await two.banOf(knocker)).toBeUndefined();
   });
 });
+
+test('two hosts in lockdown, which let no stranger in, meet all the same', async () => {
+  const siege = await createMeshScene([
+    { name: 'north', site: 'home', config: 'mode: lockdown' },
+    { name: 'south', site: 'lab', config: 'mode: lockdown' },
+  ]);
+  try {
+    await Promise.all(siege.hosts.map(host => host.enforcer.run().ready()));
+    for (const host of siege.hosts) await eventually(`${host.name} has a peer`, async () => (await host.status()).mesh.state === 'joined');
+    expect(await siege.touch(siege.stranger(), siege.hosts)).toEqual([false, false]);
+  } finally {
+    await siege.remove();
+  }
+});

@@ -42,6 +42,7 @@ function partOf(name: string | null, more = '') {
   const rig = createRig({ onDecided: (decisions: readonly Decision[]) => mesh?.decided(decisions) });
   const kept = { now: NOTHING };
   const ports: { readonly tcp: readonly number[]; readonly udp: readonly number[] }[] = [];
+  const acquainted: Address[] = [];
   const silent = () => {};
   const { config } = parseConfig(name === null ? '' : `mesh: { name: ${name}, key: ${KEY} ${more} }`, 'c');
   const surroundings = createSurroundings({ now: rig.now });
@@ -63,12 +64,13 @@ function partOf(name: string | null, more = '') {
       loadKept: () => Promise.resolve(kept.now),
       isRegistrar: () => false,
       onPorts: of => ports.push(of),
+      onAcquainted: of => acquainted.push(...of),
       entry,
     },
   );
   parts.push(mesh);
   const told = (): readonly (string | null)[] => rig.store.events.filter(event => event.kind === 'advice-sent').map(event => event.source);
-  return Object.assign(watch, rig, { mesh, surroundings, kept, ports, told, state: () => mesh.report().state });
+  return Object.assign(watch, rig, { mesh, surroundings, kept, ports, acquainted, told, state: () => mesh.report().state });
 }
 
 describe('a host without a mesh', () => {
@@ -107,6 +109,7 @@ describe('a host with a mesh', () => {
     const host = partOf('h1');
     await host.mesh.start();
     expect(host.mesh.report()).toMatchObject({ state: 'joined', peers: 1, name: 'h1', site: 'home' });
+    expect(host.acquainted).toEqual(['198.51.100.2']);
     expect(host.mesh.peers()).toEqual([
       {
         name: 'h2',
