@@ -28,13 +28,14 @@ export interface Hearing {
 }
 
 export function createHearing({ layer, runner, telling, watch, refusals, neighbours, viewer, now }: HearingDeps): Hearing {
-  /** Whoever holds key and label can say something here; heard are certified members. A stream comes from a port of its own. */
+  /** Whoever holds key and label can say something here; heard are certified members. A datagram comes from where its member lives, a stream from a port of its own. */
   function user({ payload, via, from }: Extract<MemberEvent, { kind: 'user' }>): void {
     viewer.counts.userMessages++;
     const signed = layer();
     if (signed === null) return;
-    if (!neighbours.isCertifiedAt(from, false, now())) {
-      refusals.add(neighbours.isMemberAt(from, false) ? 'user message of an uncertified member' : 'user message of a stranger', textOfEndpoint(from));
+    const exactly = via === 'packet';
+    if (!neighbours.isCertifiedAt(from, exactly, now())) {
+      refusals.add(neighbours.isMemberAt(from, exactly) ? 'user message of an uncertified member' : 'user message of a stranger', textOfEndpoint(from));
       return;
     }
     runner.later(signed.payload(payload, via === 'stream' ? hostOf(from) : textOfEndpoint(from), now()));
