@@ -35,7 +35,14 @@ export function createSightings(tables: Tables): Sightings {
         ),
       ),
     takeBack: taken =>
-      tables.putMany('sightings', lastOfEach(taken.map(({ target, by, expiresAt }) => ({ target, by: BACK + by.kid, upTo: by.upTo, expiresAt })))),
+      tables.putMany(
+        'sightings',
+        lastOfEach(
+          [...taken]
+            .sort((one, other) => (one.by.upTo < other.by.upTo ? -1 : 1))
+            .map(({ target, by, expiresAt }) => ({ target, by: BACK + by.kid, upTo: by.upTo, expiresAt })),
+        ),
+      ),
     takeBackWhole: (refs, expiresAt) =>
       tables.putMany(
         'sightings',

@@ -7,7 +7,7 @@ import { decodeIntel, type Intel } from '@honeymesh/intel/advisories';
 import { type Envelope, expiryOf, LONGEST_LIFE_MS, openEnvelope } from '@honeymesh/intel/envelope';
 import { SECOND_MS, unixMs } from '@honeymesh/intel/time';
 import { coalesce } from '../../hub/coalesce.ts';
-import { type Corroboration, corroborate } from '../../hub/corroborate.ts';
+import { type Corroboration, corroborate, type Sighting } from '../../hub/corroborate.ts';
 import { batchName, type EnvelopeRef, itemId, refText } from '../../hub/numbers.ts';
 import { type Retraction, retractionsOf } from '../../hub/withdraw.ts';
 import type { Envelopes, KeptEnvelope } from '../../store/envelopes.ts';
@@ -92,35 +92,31 @@ function readOf(kept: KeptEnvelope): readonly Read[] {
 
 /** Rows first, counting after: of two fan-outs that meet, the later one sees both. */
 async function keepCount(live: readonly Read[], retractions: readonly Retraction[], { envelopes, sightings, now }: PassOnDeps): Promise<void> {
-  const endsAt = now() + LONGEST_LIFE_MS;
   const whole = retractions.filter(({ targets }) => targets === 'whole').map(({ kid, id }) => ({ kid, id }));
+  const named = retractions.flatMap(({ kid, id, targets }) => (targets === 'whole' ? [] : targets.map(target => ({ target, by: { kid, upTo: id } }))));
+  const endsAt = now() + LONGEST_LIFE_MS;
   await sightings.takeBackWhole(whole, endsAt);
-  const named = retractions.flatMap(({ kid, id, targets }) =>
-    targets === 'whole' ? [] : targets.map(target => ({ target, by: { kid, upTo: id }, expiresAt: endsAt })),
-  );
   const found = (await envelopes.get(whole)).flatMap(readOf);
-  const ofWhole = found.flatMap(({ kept, intel }) =>
-    intel.advice.map(({ target }) => ({ target, by: { kid: kept.ref.kid, upTo: kept.ref.id }, expiresAt: endsAt })),
-  );
-  await sightings.takeBack([...ofWhole, ...named]);
-  const voided = new Set((await sightings.takenBackWhole(live.map(({ kept }) => kept.ref))).map(refText));
-  const seen = live
-    .filter(({ kept }) => !voided.has(refText(kept.ref)))
-    .flatMap(({ kept, envelope, intel }) =>
-      intel.advice.map(({ target, tier, ttlS }) => ({
-        target,
-        sighting: {
-          kid: envelope.kid,
-          site: kept.site,
-          tier,
-          id: itemId(envelope.epoch, envelope.seq),
-          votesFrom: unixMs(kept.votesFrom),
-          expiresAt: unixMs(Math.min(envelope.issuedAt + ttlS * SECOND_MS, expiryOf(envelope))),
-        },
-      })),
-    );
-  await sightings.keep(seen);
+  const [voided] = await Promise.all([sightings.takenBackWhole(live.map(({ kept }) => kept.ref)), sightings.keep(live.flatMap(sightingsIn))]);
+  // Of some the withdrawal had come before them.
+  const late = new Set(voided.map(refText));
+  const gone = [...found, ...live.filter(({ kept }) => late.has(refText(kept.ref)))];
+  const ofWhole = gone.flatMap(({ kept, intel }) => intel.advice.map(({ target }) => ({ target, by: { kid: kept.ref.kid, upTo: kept.ref.id } })));
+  await sightings.takeBack([...ofWhole, ...named].map(one => ({ ...one, expiresAt: endsAt })));
 }
+
+const sightingsIn = ({ kept, envelope, intel }: Read): readonly { readonly target: Prefix; readonly sighting: Sighting }[] =>
+  intel.advice.map(({ target, tier, ttlS }) => ({
+    target,
+    sighting: {
+      kid: envelope.kid,
+      site: kept.site,
+      tier,
+      id: itemId(envelope.epoch, envelope.seq),
+      votesFrom: unixMs(kept.votesFrom),
+      expiresAt: unixMs(Math.min(envelope.issuedAt + ttlS * SECOND_MS, expiryOf(envelope))),
+    },
+  }));
 
 export interface TargetCount {
   readonly target: Prefix;
