@@ -4,6 +4,7 @@
  */
 import { LONGEST_LIFE_MS, type Signatures, sealEnvelope } from '@honeymesh/intel/envelope';
 import { encodeRekey, MOST_RECIPIENTS } from '@honeymesh/intel/envelope-bodies';
+import { sameBytes } from '@honeymesh/intel/envelope-bytes';
 import { MINUTE_MS, SECOND_MS, type UnixMs, unixMs } from '@honeymesh/intel/time';
 import { HoneyMeshError } from '../../errors.ts';
 import type { MeshKeys, MeshLink } from '../port.ts';
@@ -109,7 +110,8 @@ export function createRekeying({ keeping, link, trust, signatures, now, random, 
       const recipients = await certified();
       const held = await link.keys();
       if (held === null) throw meshDown();
-      const generation = Math.max(self.generation, held.generation) + 1;
+      // Beyond any that waits to be used: of another registrar's rotation this host knows the key, not its number.
+      const generation = Math.max(self.generation, held.generation) + Math.max(1, held.keys.length);
       const useAt = unixMs(now() + useInMs);
       const group: GroupKey = { generation, key: random(KEY_BYTES), useAt, dropOldAt: unixMs(useAt + keepOldMs) };
       const each = Math.max(1, MOST_RECIPIENTS - Math.ceil(Math.max(0, labelBytes() - LABEL_OF_FULL_SIZE) / RECIPIENT_BYTES));
@@ -131,7 +133,9 @@ export function createRekeying({ keeping, link, trust, signatures, now, random, 
       if (held === null || held.keys.length === 0) return null;
       if (coming === null || coming.generation <= held.generation) return held;
       const { key, generation } = coming;
-      return { generation, keys: [key, ...held.keys.filter(one => !Buffer.from(one).equals(key))] };
+      // Another registrar's of the same moment has won.
+      if (!held.keys.some(one => sameBytes(one, key))) return held;
+      return { generation, keys: [key, ...held.keys.filter(one => !sameBytes(one, key))] };
     },
     async revoke(self, entry) {
       const former = await latestList(self);

@@ -54,6 +54,13 @@ export function createKeySchedule(held: { readonly keys: readonly Uint8Array[]; 
     return steps;
   }
 
+  /** Two registrars at the same moment made keys of one generation: all take the same one, whichever came first. */
+  function replaced(rival: GroupKey, group: GroupKey, now: UnixMs): readonly KeyStep[] {
+    waiting = waiting.map(one => (one === rival ? group : one));
+    ring = [...ring.filter(key => !sameBytes(key, rival.key)), group.key];
+    return [{ kind: 'remove-key', key: rival.key }, { kind: 'add-key', key: group.key }, ...due(now)];
+  }
+
   return {
     get generation() {
       return using;
@@ -64,6 +71,8 @@ export function createKeySchedule(held: { readonly keys: readonly Uint8Array[]; 
         dropping = { at: group.dropOldAt, keep: group.key };
         return due(now);
       }
+      const rival = waiting.find(one => one.generation === group.generation);
+      if (rival !== undefined && isAfter(group.key, rival.key)) return replaced(rival, group, now);
       if (group.generation <= latest || waiting.length >= MOST_WAITING) return 'stale';
       latest = group.generation;
       waiting = [...waiting, group].sort((one, other) => one.generation - other.generation);
@@ -95,4 +104,12 @@ export function createKeySchedule(held: { readonly keys: readonly Uint8Array[]; 
       return times.length === 0 ? 'never' : (Math.min(...times) as UnixMs);
     },
   };
+}
+
+function isAfter(one: Uint8Array, other: Uint8Array): boolean {
+  for (let at = 0; at < one.length; at++) {
+    const difference = (one[at] ?? 0) - (other[at] ?? 0);
+    if (difference !== 0) return difference > 0;
+  }
+  return false;
 }

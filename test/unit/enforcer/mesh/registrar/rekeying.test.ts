@@ -131,10 +131,23 @@ describe('a rotation', () => {
     expect(envelopes().at(-1)?.epoch).toBe(9);
   });
 
+  test('is numbered beyond one of another registrar that is under way', async () => {
+    held = { keys: [secretOf('old key'), secretOf("another registrar's")], generation: 4 };
+    expect(await rekeying().rotate(self(), URGENT_PACE)).toMatchObject({ generation: 6 });
+  });
+
   test('that is under way is what a host that joins now begins with', async () => {
     const one = rekeying();
     expect(await one.keys()).toEqual(held);
     await one.rotate(self(), CALM_PACE);
+    const [member] = members as [Host];
+    const rekey = decodeRekey(envelopes()[0]?.body ?? new Uint8Array(0));
+    const group =
+      rekey.ok && openGroupKey(rekey.value, { kid: member.certificate.kid, xSecret: member.xSecret }, { clusterId: CLUSTER, issuer: trusted.registrar.kid });
+    if (!group) throw new Error('not sealed');
+    // The member has not taken it: another registrar's key of this generation has won.
+    expect(await one.keys()).toEqual(held);
+    held = { keys: [secretOf('old key'), group.key], generation: 4 };
     const coming = await one.keys();
     expect(coming).toMatchObject({ generation: 5 });
     expect(coming?.keys).toHaveLength(2);

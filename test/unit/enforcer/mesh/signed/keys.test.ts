@@ -165,6 +165,27 @@ describe('a change of keys', () => {
     expect(other.order({ ...key(2), key: key(3).key }, at(70_000))).toBe('stale');
   });
 
+  test('of one generation by two registrars ends as the same one everywhere, whichever came first', () => {
+    const [mine, theirs] = [key(2), { ...key(2), key: key(3).key }];
+    for (const [first, second] of [
+      [mine, theirs],
+      [theirs, mine],
+    ] as const) {
+      const schedule = createKeySchedule({ keys: [old], generation: 1 });
+      schedule.order(first, NOON);
+      const steps = schedule.order(second, NOON);
+      if (first === mine) {
+        expect(steps).toEqual([
+          { kind: 'remove-key', key: mine.key },
+          { kind: 'add-key', key: theirs.key },
+        ]);
+      } else expect(steps).toBe('stale');
+      expect(schedule.order(first, NOON)).toBe('stale');
+      expect(schedule.due(at(5_000))).toEqual([{ kind: 'use-key', key: theirs.key, generation: 2 }]);
+      expect(schedule.due(at(60_000))).toEqual([{ kind: 'remove-key', key: old }]);
+    }
+  });
+
   test('handed over whole replaces older ones, and leaves what is to be used later', () => {
     const schedule = createKeySchedule({ keys: [old], generation: 1 });
     schedule.order(key(5), NOON);
