@@ -24,7 +24,8 @@ export interface PrefixTable<V> {
   covering(target: Prefix | Address): readonly V[];
   /** What equals `target` or lies in it, in the order of addresses; at most `limit`. */
   within(target: Prefix, limit?: number): readonly V[];
-  values(): IterableIterator<V>;
+  /** In the order in which they came in; an array of the caller's own. */
+  values(): V[];
 }
 
 interface Key {
@@ -33,18 +34,24 @@ interface Key {
 }
 
 export function createPrefixTable<V>(): PrefixTable<V> {
-  const exact = new Map<Prefix, V>();
+  const exact = new Map<Prefix, Node<V>>();
   const roots: Record<4 | 6, Node<V> | undefined> = { 4: undefined, 6: undefined };
 
   return {
     get size() {
       return exact.size;
     },
-    get: prefix => exact.get(prefix),
+    get: prefix => exact.get(prefix)?.value,
     set(prefix, value) {
-      exact.set(prefix, value);
+      const known = exact.get(prefix);
+      if (known !== undefined) {
+        known.value = value;
+        return;
+      }
+      const leaf: Node<V> = { ...keyOf(prefix), prefix, value, zero: undefined, one: undefined };
+      exact.set(prefix, leaf);
       const family = familyOf(prefix);
-      roots[family] = inserted(roots[family], { ...keyOf(prefix), prefix, value, zero: undefined, one: undefined });
+      roots[family] = inserted(roots[family], leaf);
     },
     delete(prefix) {
       if (!exact.delete(prefix)) return false;
@@ -74,7 +81,11 @@ export function createPrefixTable<V>(): PrefixTable<V> {
       if (node !== undefined && commonBits(node.bytes, key.bytes, key.bits) === key.bits) collect(node, found, limit);
       return found;
     },
-    values: () => exact.values(),
+    values() {
+      const all: V[] = [];
+      for (const node of exact.values()) all.push(node.value as V);
+      return all;
+    },
   };
 }
 
@@ -97,11 +108,12 @@ function inserted<V>(node: Node<V> | undefined, leaf: Node<V>): Node<V> {
   const common = commonBits(node.bytes, leaf.bytes, Math.min(node.bits, leaf.bits));
   if (common === node.bits) {
     if (leaf.bits === node.bits) {
-      node.prefix = leaf.prefix;
-      node.value = leaf.value;
-    } else {
-      adopt(node, inserted(child(node, leaf.bytes), leaf), leaf.bytes);
+      // A fork until now: what it forked is the leaf's, which the table knows.
+      leaf.zero = node.zero;
+      leaf.one = node.one;
+      return leaf;
     }
+    adopt(node, inserted(child(node, leaf.bytes), leaf), leaf.bytes);
     return node;
   }
   if (common === leaf.bits) {

@@ -93,7 +93,7 @@ export function createBook(bans: readonly Ban[], dueAt: (ban: Ban) => number): B
     },
     covering: table.covering,
     within: table.within,
-    all: () => [...table.values()],
+    all: table.values,
     count(room) {
       const { E0, E1, E2, operator } = ends[room];
       return E0.size + E1.size + E2.size + operator.size;

@@ -95,6 +95,8 @@ export function createAdviceDesk(deps: AdviceDeskDeps): AdviceDesk {
     const held = book.get(target);
     if (held !== undefined && held.advised === undefined) return 'own-ban';
     const record = memory.target(target);
+    // Nobody says anything of it any more, and nothing holds it: so it is with thousands when they end in one moment.
+    if (held === undefined && record?.votes.some(vote => vote.expiresAt > now) !== true) return 'counted';
     const untouchable = memory.isImmune(target, now) || objection(target, deps) !== null;
     const verdict = record === undefined || untouchable ? null : judge(record.votes, memory.overlapping(target), standingAt(now), now);
     if (record === undefined || verdict === null) {

@@ -83,9 +83,14 @@ export function createAdviceMemory(policy: AdvicePolicy, records: readonly Advic
   function enter(record: AdviceRecord): string {
     const key = adviceKey(record);
     const before = held.get(key);
-    if (before !== undefined) unindex(before);
     held.set(key, record);
-    index(record);
+    // For how long it was held, and no more: thousands end in one moment.
+    if (record.kind === 'target' && before?.kind === 'target' && before.votes === record.votes && before.counted === record.counted) {
+      targets.set(record.target, record);
+    } else {
+      if (before !== undefined) unindex(before);
+      index(record);
+    }
     ends.set(key, endOf(record));
     return key;
   }
