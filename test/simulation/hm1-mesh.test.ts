@@ -62,10 +62,10 @@ const lifts = (mesh: Sixty4, limitMs: number): readonly number[] =>
 const holders = ({ hm1 }: Sixty4): readonly string[] =>
   [...hm1.minds.values()].filter(({ holds }) => [...holds.keys()].some(item => item.endsWith(` ${TARGET}`))).map(({ node }) => node.name);
 
-/** All that was ever said goes out again, to all, from an address that is nobody's. */
+/** All that was ever said goes out again, to all, from a member: nobody else is heard. */
 function replayAll({ world, hm1 }: Sixty4, said: readonly Uint8Array[]): void {
   for (const node of world.nodes) {
-    for (const payload of said) world.feed(node, { kind: 'packet', from: endpointOf('n250'), messages: [{ kind: 'user', payload }] });
+    for (const payload of said) world.feed(node, { kind: 'packet', from: endpointOf(node.name === 'n1' ? 'n2' : 'n1'), messages: [{ kind: 'user', payload }] });
     const { layer } = hm1.minds.get(node.name) as Mind;
     expect(layer).not.toBeNull();
   }

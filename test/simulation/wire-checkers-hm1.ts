@@ -91,12 +91,12 @@ export function createHm1Checkers(world: Pick<World, 'nodes' | 'nowMs'>, hm1: Hm
       const there = `${member.address}` === `${address}` && member.port === port;
       check('nobody is moved', there, () => `${observer.name} holds ${member.name} at ${member.address}:${member.port}`);
     },
-    end(running: readonly SimNode[]): void {
+    agree(running: readonly SimNode[], to: Check): void {
       const minds = running.flatMap(node => hm1.minds.get(node.name) ?? []).filter(mind => mind.layer !== null);
       const now = new Set([...hm1.minds.values()].map(mind => mind.host.certificate.kid));
       const all = new Set(minds.flatMap(held).filter(item => now.has(item.split(' ')[0] as KeyId) && !isTraitors(item)));
       for (const mind of minds) {
-        for (const item of all) check('all hold what holds', mind.holds.has(item), () => `${mind.node.name} lacks ${item}`);
+        for (const item of all) to('all hold what holds', mind.holds.has(item), () => `${mind.node.name} lacks ${item}`);
         const own = mind.host.certificate.kid;
         for (const [name, said] of hm1.truth.said) {
           if (!name.startsWith(`${own} ${mind.epoch}/`)) continue;
@@ -104,7 +104,7 @@ export function createHm1Checkers(world: Pick<World, 'nodes' | 'nowMs'>, hm1: Hm
             for (const other of minds)
               for (const target of back.targets) {
                 const endsAt = other.holds.get(`${itemOf(own, back.epoch, back.seq)} ${target}`) ?? 0;
-                check('taken back is gone', endsAt <= NOON + world.nowMs, () => `${other.node.name} holds ${target} still`);
+                to('taken back is gone', endsAt <= NOON + world.nowMs, () => `${other.node.name} holds ${target} still`);
               }
         }
       }

@@ -42,7 +42,9 @@ export interface Checkers extends Watcher {
   readonly violations: Violation[];
   /** How often each was in a position to fire. */
   readonly looked: ReadonlyMap<Checker, number>;
-  /** At the end of the calm: `gone` stopped long ago. */
+  /** Whether all would be well, were this the end. */
+  isSettled(): boolean;
+  /** At the end of the calm. */
   end(): void;
 }
 
@@ -72,6 +74,7 @@ export function createCheckers(world: Pick<World, 'nodes' | 'counts' | 'nowMs' |
     if (!holds && violations.length < 20) violations.push({ checker, text: `${(world.nowMs / 1000).toFixed(2)} s: ${text()}` });
   };
   const ofHm1 = hm1 === null ? null : createHm1Checkers(world, hm1, check);
+  const running = (): readonly SimNode[] => world.nodes.filter(({ core, leaving }) => core !== null && !leaving);
 
   function compare(which: 'told' | 'seen', observer: SimNode, member: MemberView, nowMs: number): void {
     const key = `${observer.name} of ${member.name}`;
@@ -127,6 +130,24 @@ export function createCheckers(world: Pick<World, 'nodes' | 'counts' | 'nowMs' |
     for (const member of members) compare('seen', node, member, world.nowMs);
   }
 
+  /** All who run see all who run as they see themselves, and nobody else. */
+  function agree(to: Check): void {
+    const all = running();
+    for (const observer of all) {
+      const members = observer.core?.members() ?? [];
+      for (const subject of world.nodes) {
+        const held = members.find(({ name }) => name === subject.name);
+        const text = (): string => `${observer.name} holds ${subject.name} ${held === undefined ? 'unknown' : `${held.state}@${held.incarnation}`}`;
+        const isHeld = held?.state === 'alive' || held?.state === 'suspect';
+        if (all.includes(subject)) {
+          const self = subject.core?.self();
+          const same = held?.state === 'alive' && held.incarnation === self?.incarnation && `${held.meta}` === `${self.meta}`;
+          to('convergence', same, () => `${text()}, it is alive@${self?.incarnation}`);
+        } else to(subject.leaving ? 'a leave is seen' : 'every kill is detected', !isHeld, text);
+      }
+    }
+  }
+
   return {
     violations,
     looked,
@@ -148,25 +169,20 @@ export function createCheckers(world: Pick<World, 'nodes' | 'counts' | 'nowMs' |
       check('bounded queues', newsQueued <= MOST_NEWS_PER_NODE * world.nodes.length, () => `${node.name} has ${newsQueued} news queued`);
       look(node, core.members());
     },
+    isSettled() {
+      let settled = true;
+      const note: Check = (_, holds) => {
+        settled &&= holds;
+      };
+      agree(note);
+      ofHm1?.agree(running(), note);
+      return settled;
+    },
     end() {
       check('bounded datagrams', world.counts.oversize === 0, () => `${world.counts.oversize} datagrams were too long`);
-      const running = world.nodes.filter(({ core, leaving }) => core !== null && !leaving);
-      for (const observer of running) {
-        const members = observer.core?.members() ?? [];
-        look(observer, members);
-        for (const subject of world.nodes) {
-          const held = members.find(({ name }) => name === subject.name);
-          const text = (): string => `${observer.name} holds ${subject.name} ${held === undefined ? 'unknown' : `${held.state}@${held.incarnation}`}`;
-          if (running.includes(subject) && (observer.beside === null || subject.beside !== null || hm1?.mode === 'preferred')) {
-            const self = subject.core?.self();
-            // Without its disk it may come to an incarnation that it had before: the next push/pull with whoever remembers lifts it, which is another minute.
-            const same = held?.state === 'alive' && held.incarnation === self?.incarnation && (subject.diskLost || `${held.meta}` === `${self.meta}`);
-            check('convergence', same, () => `${text()}, it is alive@${self?.incarnation}`);
-          } else if (subject.leaving) check('a leave is seen', held?.state !== 'alive' && held?.state !== 'suspect', text);
-          else check('every kill is detected', held?.state !== 'alive' && held?.state !== 'suspect', text);
-        }
-      }
-      ofHm1?.end(running);
+      for (const observer of running()) look(observer, observer.core?.members() ?? []);
+      agree(check);
+      ofHm1?.agree(running(), check);
     },
   };
 }

@@ -49,13 +49,13 @@ describe('a checker fires where the mesh is sabotaged', () => {
       const other = another();
       const alive: SignedLayer['claims']['alive'] = (claim, now) =>
         [other.claims.alive(claim, now), one.claims.alive(claim, now)][1] as ReturnType<typeof alive>;
-      return { ...one, claims: { ...one.claims, alive }, payload: (bytes, hop, now) => [...one.payload(bytes, hop, now), ...other.payload(bytes, hop, now)] };
+      return { claims: { ...one.claims, alive }, payload: (bytes, hop, now) => [...one.payload(bytes, hop, now), ...other.payload(bytes, hop, now)] };
     });
     expect(signedly('intel comes once', twice)).toBe(true);
   });
 
   test('intel is fresh: a clock that is a day and an hour behind', () => {
-    const late = layer(one => ({ ...one, payload: (bytes, hop, now) => one.payload(bytes, hop, unixMs(now - 25 * HOUR_MS)) }));
+    const late = layer(one => ({ payload: (bytes, hop, now) => one.payload(bytes, hop, unixMs(now - 25 * HOUR_MS)) }));
     expect(signedly('intel is fresh', late, { happenings: ['lie'] })).toBe(true);
   });
 
@@ -64,13 +64,13 @@ describe('a checker fires where the mesh is sabotaged', () => {
   });
 
   test('all hold what holds: nothing is repaired', () => {
-    const unrepaired = hooks(({ localState: _state, merging: _merging, ...rest }) => rest);
+    const unrepaired = hooks(({ localState: _, ...rest }) => rest);
     expect(signedly('all hold what holds', unrepaired, { happenings: ['advise', 'partition', 'crash'] })).toBe(true);
   });
 
   test('taken back is gone: withdrawals are not heard', () => {
     const deaf = (outputs: readonly LayerOutput[]) => outputs.map(output => (output.kind === 'intel' ? { ...output, withdrawals: [] } : output));
-    const stubborn = layer(one => ({ ...one, payload: (bytes, hop, now) => deaf(one.payload(bytes, hop, now)) }));
+    const stubborn = layer(one => ({ payload: (bytes, hop, now) => deaf(one.payload(bytes, hop, now)) }));
     expect(signedly('taken back is gone', stubborn, { happenings: ['advise', 'take-back'] })).toBe(true);
   });
 

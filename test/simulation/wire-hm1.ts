@@ -1,14 +1,16 @@
-/** HM1 beside the cores of simulator 1, wired as a driver does it; and the truth: who really said what, accused whom and left. */
+/** HM1 beside the cores of simulator 1, wired by the hooks of the real host; and the truth: who really said what, accused whom and left. */
 import type { Prefix } from '@honeymesh/intel/address';
 import { type Advice, decodeIntel, type Intel } from '@honeymesh/intel/advisories';
 import { type KeyId, openEnvelope, type Signatures } from '@honeymesh/intel/envelope';
 import { SECOND_MS, type UnixMs, unixMs } from '@honeymesh/intel/time';
-import { placeOf } from '#enforcer/mesh/protocol/core/endpoint.ts';
+import { createNeighbours } from '#enforcer/mesh/host/neighbours.ts';
+import { createSigning } from '#enforcer/mesh/host/signing.ts';
+import { textOfEndpoint } from '#enforcer/mesh/node/places.ts';
 import type { Hooks } from '#enforcer/mesh/protocol/core/hooks.ts';
-import { ACCUSERS } from '#enforcer/mesh/signed/claims.ts';
+import { edPublicOf } from '#enforcer/mesh/signed/keys.ts';
 import type { Roster } from '#enforcer/mesh/signed/roster.ts';
 import type { LayerOutput, SignedLayer } from '#enforcer/mesh/signed/signed-layer.ts';
-import { type Host, keyedHash, layerOf, NOON, type Trust, trust } from '#test/support/hm1.ts';
+import { CLUSTER, type Host, keyedHash, NOON, type Trust, trust } from '#test/support/hm1.ts';
 import { endpointOf } from '#test/support/mesh-member.ts';
 import type { Beside, SimNode, World } from './wire-world.ts';
 
@@ -48,7 +50,7 @@ export interface Hm1Options {
   readonly isUnsigned?: (node: SimNode) => boolean;
   /** Planted faults. */
   readonly signatures?: Signatures;
-  readonly breaksLayer?: (layer: SignedLayer, makeAnother: () => SignedLayer, mind: Mind) => SignedLayer;
+  readonly breaksLayer?: (layer: SignedLayer, makeAnother: () => SignedLayer, mind: Mind) => Partial<SignedLayer>;
   readonly breaksHooks?: (hooks: Hooks) => Hooks;
 }
 
@@ -59,12 +61,12 @@ export const SITES = ['home', 'lab', 'shop'] as const;
 const WIDEST_SKEW_MS = 12 * SECOND_MS;
 /** How often a driver writes down what holds. */
 const KEEP_EVERY_MS = 5 * SECOND_MS;
-/** Whoever dials does so from another: what it lacks went along with the answer. */
-const OWN_PORT = 7946;
 
 const TRUSTED = trust(keyedHash(), SITES);
 /** Keys are slow to make, and the same in each run. */
 const hosts = new Map<string, Host>();
+
+const hopOf = textOfEndpoint;
 
 export const itemOf = (kid: KeyId, epoch: number, seq: number): string => `${kid} ${epoch}/${seq}`;
 
@@ -130,21 +132,34 @@ export function createHm1({ mode, isUnsigned = () => false, signatures, breaksLa
       mind.host = hostOf(node.name, ++mind.setUps, mind.now());
       [mind.epoch, mind.kept, mind.names] = [0, [], []];
     }
-    const advertise = endpointOf(node.name);
-    const make = (): SignedLayer => {
-      const { layer, roster } = layerOf(trusted, mind.host, { mode, advertise, lastEpoch: mind.epoch, accusers: ACCUSERS }, mind.now());
+    const neighbours = createNeighbours(node.name, (name, at) => {
+      const certificate = mind.roster?.named(name) ?? null;
+      if (certificate === null || layer.claims.signedIncarnation(name) === null) return null;
+      return mind.roster?.node(certificate.kid, at).ok === true ? certificate : null;
+    });
+    const make = () => {
+      const roster = trusted.roster(mind.now());
       roster.knowNames(mind.names);
       mind.roster = roster;
-      return layer;
+      const { signatures: signing, rootSecret } = trusted;
+      const signer = { mode, ...mind.host, roster, signatures: signing, clusterId: CLUSTER, rootPublic: edPublicOf(rootSecret) };
+      const later = (outputs: readonly LayerOutput[]): void => void pending.push(...outputs);
+      const options = { label: new Uint8Array(), packetBytes: 1400, keys: [new Uint8Array(32)], keyGeneration: 0, epoch: mind.epoch + 1 };
+      return createSigning(signer, endpointOf(node.name), options, { now: mind.now, neighbours, refused: () => truth.counts.refused++, later });
     };
-    const layer = breaksLayer === undefined ? make() : breaksLayer(make(), make, mind);
+    /** What the layer wants, and was not asked for by us: carried out after what the core does. */
+    let pending: LayerOutput[] = [];
+    const { layer, hooks } = make();
+    if (breaksLayer !== undefined)
+      Object.assign(
+        layer,
+        breaksLayer({ ...layer }, () => make().layer, mind),
+      );
     mind.layer = layer;
     mind.epoch++;
     mind.holds.clear();
     const own = mind.host.certificate.kid;
     let keptAtMs = world.nowMs;
-    /** What hooks led to, while the core was at work. */
-    let pending: LayerOutput[] = [];
 
     function take(outputs: readonly LayerOutput[]): void {
       for (const output of outputs) {
@@ -154,10 +169,9 @@ export function createHm1({ mode, isUnsigned = () => false, signatures, breaksLa
             world.feed(node, { kind: 'broadcast', payload: output.payload, push: output.push });
             break;
           case 'send-reliable': {
-            // A push/pull came from whatever port the kernel chose: the member is known by its address.
-            const [address] = output.hop.split(':');
-            const to = world.nodes.find(one => placeOf(endpointOf(one.name)).split(':')[0] === address);
-            if (to !== undefined) world.feed(node, { kind: 'send-reliable', id: 0, to: endpointOf(to.name), payload: output.payload });
+            const to = world.nodes.find(one => hopOf(endpointOf(one.name)) === output.hop);
+            if (to !== undefined && neighbours.isCertifiedAt(endpointOf(to.name), true, mind.now()))
+              world.feed(node, { kind: 'send-reliable', id: 0, to: endpointOf(to.name), payload: output.payload });
             break;
           }
           case 'intel':
@@ -197,17 +211,14 @@ export function createHm1({ mode, isUnsigned = () => false, signatures, breaksLa
 
     mind.take = take;
     return {
-      hooks: breaksHooks({
-        meta: (incarnation, extra) => layer.meta(incarnation, extra),
-        admitAlive: claim => layer.claims.alive(claim, mind.now()).admitted,
-        admitAccusation: claim => layer.claims.accusation(claim, mind.now()),
-        hearsUsers: member => layer.claims.isCertified(member.name, mind.now()),
-        merging: ({ userState, from }) => void pending.push(...layer.merge(userState, placeOf(from), mind.now(), from.port !== OWN_PORT)),
-        localState: (join, asked) => layer.localState(join, mind.now(), asked?.userState),
-      }),
+      hooks: breaksHooks(hooks),
       event(event) {
-        if (event.kind === 'user') take(layer.payload(event.payload, placeOf(event.from), mind.now()));
-        else if (event.kind === 'accused') {
+        neighbours.heard(event, mind.now());
+        if (event.kind === 'user') {
+          // Whoever holds key and label can say something here: heard are certified members.
+          if (neighbours.isCertifiedAt(event.from, false, mind.now())) take(layer.payload(event.payload, hopOf(event.from), mind.now()));
+          else truth.counts.refused++;
+        } else if (event.kind === 'accused') {
           accused(event.member.name, node.name, world.nowMs);
           take(layer.accuse([{ subject: event.member.name, incarnation: event.member.incarnation }], mind.now()));
         }

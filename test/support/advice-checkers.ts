@@ -1,9 +1,10 @@
 /** What must hold in each run of the simulator of advice, at each step and at each host. */
 import { type Address, bitsOf, contains, familyOf, hostPrefix, overlaps } from '@honeymesh/intel/address';
 import type { Ban } from '@honeymesh/intel/bans';
-import { DAY_MS, HOUR_MS, type UnixMs } from '@honeymesh/intel/time';
-import { ADVICE_POLICY, type ReceivedAdvice } from '#enforcer/ledger/advice/advice.ts';
-import { CAP, type Checker, type Host } from '#test/support/advice-simulator.ts';
+import { DAY_MS, HOUR_MS, MINUTE_MS, type UnixMs } from '@honeymesh/intel/time';
+import { ADVICE_POLICY, isBefore, type Numbered, type ReceivedAdvice } from '#enforcer/ledger/advice/advice.ts';
+import { itemOf } from '#test/support/advice-mesh.ts';
+import { BEGINNING, CAP, type Checker, type Host } from '#test/support/advice-simulator.ts';
 
 /** Nobody who is allowed, no member, no client and not this host is banned on others' word: nothing cuts a mesh apart. */
 export const nobodySpared: Checker = ({ allowed, members, clients }, host) => {
@@ -31,7 +32,7 @@ export const nobodyHeldForEver: Checker = ({ victims }, host) => {
 };
 
 /** How much of a host's holds was looked at. */
-const looked = new WeakMap<Host, number>();
+const looked = new WeakMap<object, number>();
 
 /** No signer makes a host take more addresses in an hour than the cap. */
 export const noFlood: Checker = (_, { name, named }) => {
@@ -46,8 +47,13 @@ export const noFlood: Checker = (_, { name, named }) => {
   return sum > CAP.ipv4 ? `${name} took ${sum} addresses of ${last.by} in an hour` : null;
 };
 
-const isTakenBack = (host: Host, { signer, target, sequence }: ReceivedAdvice): boolean =>
-  (host.takenBack.get(`${signer} ${target}`)?.sequence ?? -1) >= sequence;
+const isLater = (one: Numbered, other: Numbered): boolean => isBefore(other, one);
+
+function isTakenBack({ takenBack }: Host, word: ReceivedAdvice): boolean {
+  const { signer, target, epoch, sequence } = word;
+  const back = takenBack.get(`${signer} ${target}`);
+  return (back !== undefined && !isLater(word, back)) || takenBack.has(`${signer} ${epoch}/${sequence}`);
+}
 
 /** No ban stands on words that are over or were taken back, whatever is replayed. */
 export const noDeadWord: Checker = (_, host, now) => {
@@ -73,13 +79,14 @@ const seenOf = new WeakMap<Host, { readonly hour: number; readonly takenBack: nu
 
 /** The newest words on an address that stand here, of honest hosts that are trusted. */
 function standing(host: Host, honest: ReadonlySet<string>, address: Address, now: UnixMs): readonly ReceivedAdvice[] {
-  const newest = [...(host.heard.get(hostPrefix(address))?.values() ?? [])].flatMap(words =>
-    words.filter(word => honest.has(word.signer) && !words.some(other => other.sequence > word.sequence)),
-  );
-  return newest.filter(
-    word =>
-      word.expiresAt > now && word.issuedAt <= now && !isTakenBack(host, word) && host.ledger.standing(word.signer, now).trust >= ADVICE_POLICY.trust.votesFrom,
-  );
+  const found: ReceivedAdvice[] = [];
+  for (const [signer, words] of host.heard.get(hostPrefix(address)) ?? []) {
+    if (!honest.has(signer)) continue;
+    const newest = words.reduce((one, other) => (isLater(other, one) ? other : one));
+    if (newest.expiresAt <= now || newest.issuedAt > now || isTakenBack(host, newest)) continue;
+    if (host.ledger.standing(signer, now).trust >= ADVICE_POLICY.trust.votesFrom) found.push(newest);
+  }
+  return found;
 }
 
 /** Prefixes hand on for how long they were held, so that all attackers, who share a network, are looked at together. */
@@ -88,9 +95,8 @@ const wasHeldLong = (attackers: readonly Address[], host: Host, now: UnixMs): bo
 
 /** What two honest sites say is in force, unless the operator let it go, so that words of a day were refused, or it was held for long already. */
 export const honestWordCounts: Checker = (world, host, now) => {
-  const honest = new Set(world.hosts.map(one => one.name));
   for (const address of world.attackers) {
-    const words = standing(host, honest, address, now);
+    const words = standing(host, world.honest, address, now);
     if (new Set(words.map(word => word.site)).size < 2) continue;
     if ([...host.lifted].some(([target, at]) => at + 2 * DAY_MS > now && contains(target, address))) continue;
     if (host.ledger.banOn(address, now) === null && !wasHeldLong(world.attackers, host, now))
@@ -100,4 +106,58 @@ export const honestWordCounts: Checker = (world, host, now) => {
   return null;
 };
 
-export const CHECKERS: readonly Checker[] = [nobodySpared, nobodyHeldForEver, noFlood, noDeadWord, honestWordCounts];
+/** What a host is told, it is told by whoever has the key. */
+export const nothingForged: Checker = ({ mesh }, host) => {
+  const last = host.named.at(-1);
+  if (last === undefined || looked.get(host.named) === host.named.length) return null;
+  looked.set(host.named, host.named.length);
+  const words = host.heard.get(last.target)?.get(last.by) ?? [];
+  const forged = words.find(
+    ({ signer, epoch, sequence, target }) => !mesh.said.get(itemOf(signer, epoch, sequence))?.some(({ advice }) => advice.target === target),
+  );
+  return forged === undefined ? null : `${host.name} takes for ${forged.signer}'s what that never said of ${forged.target}`;
+};
+
+/** What repair and its tries may take. */
+const ARRIVES_MS = HOUR_MS;
+
+/** What an honest host says, and did not take back, is heard by all who keep the rules. */
+export const honestWordArrives: Checker = ({ mesh, honest }, host, now, hourly) => {
+  if (!hourly) return null;
+  for (const words of mesh.said.values()) {
+    for (const { signer, epoch, sequence, advice, issuedAt, expiresAt } of words) {
+      if (issuedAt > now - ARRIVES_MS || expiresAt < now + MINUTE_MS || signer === host.kid || !honest.has(signer)) continue;
+      if (mesh.takenBackAt.has(`${itemOf(signer, epoch, sequence)} ${advice.target}`)) continue;
+      const heard = host.heard.get(advice.target)?.get(signer) ?? [];
+      if (!heard.some(word => word.epoch === epoch && word.sequence === sequence)) return `${host.name} never heard ${signer} on ${advice.target}`;
+    }
+  }
+  return null;
+};
+
+/** What its signer took back an hour ago counts nowhere, whatever is replayed. */
+export const takenBackIsGone: Checker = ({ mesh }, host, now, hourly) => {
+  if (!hourly) return null;
+  for (const { target, advised, advisers = [], expiresAt } of host.ledger.bans()) {
+    if (advised === undefined || (expiresAt ?? 0) <= now) continue;
+    for (const { signer } of advisers) {
+      const words = host.heard.get(target)?.get(signer) ?? [];
+      if (words.length === 0) continue;
+      const newest = words.reduce((one, other) => (isLater(other, one) ? other : one));
+      const backAt = mesh.takenBackAt.get(`${itemOf(signer, newest.epoch, newest.sequence)} ${target}`) ?? Number.POSITIVE_INFINITY;
+      if (BEGINNING + backAt < now - ARRIVES_MS) return `${host.name} bans ${target} on what ${signer} took back`;
+    }
+  }
+  return null;
+};
+
+export const CHECKERS: readonly Checker[] = [
+  nobodySpared,
+  nobodyHeldForEver,
+  noFlood,
+  noDeadWord,
+  honestWordCounts,
+  nothingForged,
+  honestWordArrives,
+  takenBackIsGone,
+];

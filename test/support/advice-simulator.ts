@@ -1,9 +1,9 @@
 /**
- * Simulator of advice: whole ledgers on virtual time, and between them a mesh that loses, doubles, delays and reorders what they say, with anti-entropy that
- * brings it in the end. Up to a third of the sites is in an attacker's hands. A run is a function of its seed; the mesh's own wire has a simulator of its own.
+ * Simulator 2, of advice: whole ledgers over real HM1 on virtual time, for 72 hours. Hosts see attackers, their operators lift and restart; up to a third of
+ * the sites is in an attacker's hands. A run is a function of its seed; the mesh's own wire has a simulator of its own.
  */
 import { type Address, contains, hostPrefix, type Prefix } from '@honeymesh/intel/address';
-import { DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, type UnixMs, unixMs } from '@honeymesh/intel/time';
+import { HOUR_MS, type UnixMs, unixMs } from '@honeymesh/intel/time';
 import {
   ADVICE_POLICY,
   type AdvicePolicy,
@@ -17,16 +17,21 @@ import { sharedBy } from '#enforcer/ledger/advice/share.ts';
 import type { Decision, Ledger, LedgerInput, LedgerPolicy, LedgerSnapshot } from '#enforcer/ledger/decisions.ts';
 import { createLedger } from '#enforcer/ledger/ledger.ts';
 import { createHolds, type Holds } from '#test/support/advice-holds.ts';
-import { bystandersOf, entry, POLICY, sighting, T0 } from '#test/support/ledger.ts';
+import { type AdviceMesh, createAdviceMesh, siteOf, type Voice } from '#test/support/advice-mesh.ts';
+import { createVillains, VILLAINIES, type Villainy } from '#test/support/advice-villains.ts';
+import { keyedHash, NOON } from '#test/support/hm1.ts';
+import { bystandersOf, entry, POLICY, sighting } from '#test/support/ledger.ts';
+import { createTimeline } from '#test/support/virtual-time.ts';
 
 export const SITES = ['a', 'b', 'c', 'd', 'e', 'f'] as const;
+const NAMES = SITES.flatMap(site => [1, 2].map(nth => `${site}${nth}`));
 const HOURS = 72;
-const ANTI_ENTROPY_MS = 2 * MINUTE_MS;
 export const CAP = { ipv4: 400, ipv6: 400 };
 
 export interface World {
   readonly seed: number;
   readonly hosts: readonly Host[];
+  readonly mesh: AdviceMesh;
   readonly attackers: readonly Address[];
   /** Never do anything wrong. */
   readonly victims: readonly Address[];
@@ -34,37 +39,39 @@ export interface World {
   /** Addresses of all members, and clients of all hosts. */
   readonly members: readonly Address[];
   readonly clients: readonly Address[];
+  /** Key ids of hosts that keep the rules. */
+  readonly honest: ReadonlySet<string>;
   /** What happened, for whoever asks whether the run was one at all. */
-  readonly counts: Record<'advised' | 'withdrawn' | 'lost' | 'replayed' | 'restarts' | 'byAdvice' | 'refused' | 'liveLookedAt', number>;
+  readonly counts: Record<'advised' | 'withdrawn' | 'lost' | 'repaired' | 'restarts' | 'byAdvice' | 'refused' | 'misuses' | 'liveLookedAt', number>;
+  readonly did: ReadonlyMap<Villainy, number>;
 }
 
 export interface Host {
   readonly name: string;
-  readonly address: Address;
-  readonly compromised: boolean;
-  readonly skewMs: number;
+  readonly kid: string;
+  readonly voice: Voice;
   ledger: Ledger;
   /** What advice held here. */
   readonly holds: Holds;
   readonly named: { readonly at: number; readonly by: string; readonly target: Prefix }[];
   /** What each signer said here of a target. */
   readonly heard: Map<Prefix, Map<string, ReceivedAdvice[]>>;
+  /** By signer and target, or, of a whole envelope, its number. */
   readonly takenBack: Map<string, ReceivedWithdrawal>;
   /** What the operator lifted, and when. */
   readonly lifted: Map<Prefix, number>;
 }
 
-/** What is wrong, in words, or null. Asked after each step of a host. */
-export type Checker = (world: World, host: Host, now: UnixMs) => string | null;
+/** What is wrong, in words, or null. Asked after each step of a host; `hourly`: nothing but time has passed. */
+export type Checker = (world: World, host: Host, now: UnixMs, hourly: boolean) => string | null;
 
 /** Breaks the rules that a checker watches, to show that it can fire. */
 export interface Sabotage extends Partial<AdvicePolicy> {
   /** The ledgers are not told of the allow-list, of withdrawals, of members. */
   readonly deafTo?: 'allow-list' | 'withdrawals' | 'members';
+  /** HM1 without its exchanges, or with signatures that prove nothing. */
+  readonly mesh?: 'unrepaired' | 'unsigned';
 }
-
-type Message = { readonly kind: 'advice'; readonly advice: ReceivedAdvice } | { readonly kind: 'withdrawal'; readonly withdrawal: ReceivedWithdrawal };
-type Happening = { readonly at: number; readonly order: number; readonly run: () => void };
 
 /** mulberry32: small, seeded, good enough to choose. */
 function chance(seed: number): () => number {
@@ -83,177 +90,142 @@ export interface Run {
   readonly complaint: string | null;
 }
 
-export function simulate(seed: number, checkers: readonly Checker[], { deafTo, ...rules }: Sabotage = {}): Run {
+export function simulate(seed: number, checkers: readonly Checker[], { deafTo, mesh: broken, ...rules }: Sabotage = {}): Run {
   const random = chance(seed);
   const below = (most: number): number => Math.floor(random() * most);
   const pick = <T>(of: readonly T[]): T => of[below(of.length)] as T;
+  const timeline = createTimeline();
   const advice: AdvicePolicy = { ...ADVICE_POLICY, mostPerHour: CAP, ...rules };
   const policy: LedgerPolicy = { ...POLICY, aggregateAt: below(2) * 3, advice };
-  const addresses = SITES.flatMap((site, at) => [1, 2].map(nth => ({ name: `${site}${nth}`, address: `192.0.2.${at * 16 + nth}` as Address })));
   const evilSites = below(3); // at most a third
+  const isEvil = (name: string): boolean => SITES.indexOf(siteOf(name) as 'a') < evilSites;
+  const addresses = new Map(NAMES.map((name, at) => [name, `192.0.2.${(at >> 1) * 16 + (at % 2) + 1}` as Address]));
   const allowed = ['198.51.100.1/32', '198.51.100.64/28'] as Prefix[];
   const victims = [2, 3, 4].map(at => `198.51.100.${at}` as Address);
   const clients = ['198.51.100.130'] as Address[];
   const attackers = [1, 2, 3, 4, 5].map(at => `203.0.113.${at * 3}` as Address);
-  const counts: World['counts'] = { advised: 0, withdrawn: 0, lost: 0, replayed: 0, restarts: 0, byAdvice: 0, refused: 0, liveLookedAt: 0 };
+  const members = [...addresses.values()];
+  const counts: World['counts'] = { advised: 0, withdrawn: 0, lost: 0, repaired: 0, restarts: 0, byAdvice: 0, refused: 0, misuses: 0, liveLookedAt: 0 };
+  const did = new Map<Villainy, number>();
   const answered = new Map<Prefix, string | null>();
-  const mesh: MeshSurroundings = {
+  const surroundings: MeshSurroundings = {
     ...ALONE,
     sites: SITES.length,
-    hosts: addresses.length,
+    hosts: NAMES.length,
     answered(prefix) {
       if (deafTo === 'members') return null;
       let known = answered.get(prefix);
       if (known === undefined) {
-        known = addresses.find(({ address }) => contains(prefix, address))?.name ?? null;
+        known = NAMES.find(name => contains(prefix, addresses.get(name) as Address)) ?? null;
         answered.set(prefix, known);
       }
       return known;
     },
   };
-  const newLedger = (own: Address, from?: LedgerSnapshot): Ledger => createLedger(policy, bystandersOf({ own: [own], proven: clients }), from, mesh);
-  const hosts = addresses.map(({ name, address }): Host => {
-    const compromised = SITES.indexOf(name.slice(0, 1) as 'a') < evilSites;
-    return {
-      name,
-      address,
-      compromised,
-      skewMs: compromised ? 0 : below(30 * SECOND_MS) - 15 * SECOND_MS,
-      ledger: newLedger(address),
-      holds: createHolds(),
-      named: [],
-      heard: new Map(),
-      takenBack: new Map(),
-      lifted: new Map(),
-    };
-  });
-  const honest = hosts.filter(host => !host.compromised);
-  const evil = hosts.filter(host => host.compromised);
-  const world: World = { seed, hosts: honest, attackers, victims, allowed, members: addresses.map(({ address }) => address), clients, counts };
+  const newLedger = (name: string, from?: LedgerSnapshot): Ledger =>
+    createLedger(policy, bystandersOf({ own: [addresses.get(name) as Address], proven: clients }), from, surroundings);
 
-  const queue: Happening[] = [];
-  let order = 0;
-  let now: number = T0;
   let complaint: string | null = null;
-  const numbers = new Map<string, number>();
-  const said = new Map<string, ReceivedAdvice[]>();
-  const aired: Message[] = [];
-  const at = (when: number, run: () => void): void => push(queue, { at: when, order: order++, run });
+  const byVoice = new Map<Voice, Host>();
+  const mesh = createAdviceMesh({
+    timeline,
+    random,
+    names: NAMES,
+    compromised: isEvil,
+    isRepaired: broken !== 'unrepaired',
+    ...(broken === 'unsigned' ? { signatures: { ...keyedHash(), verify: () => true } } : {}),
+    hear(voice, inputs) {
+      for (const input of inputs) hear(byVoice.get(voice) as Host, input);
+    },
+  });
+  const hosts = mesh.voices.map((voice): Host => {
+    const kid = voice.certified.certificate.kid;
+    const { name } = voice;
+    return { name, kid, voice, ledger: newLedger(name), holds: createHolds(), named: [], heard: new Map(), takenBack: new Map(), lifted: new Map() };
+  });
+  for (const host of hosts) byVoice.set(host.voice, host);
+  const world: World = { seed, hosts, mesh, attackers, victims, allowed, members, clients, honest: new Set(hosts.map(({ kid }) => kid)), counts, did };
 
-  function check(host: Host): void {
-    for (const checker of checkers) complaint ??= checker(world, host, unixMs(now + host.skewMs));
-  }
-
-  function tell(host: Host, input: LedgerInput): readonly Decision[] {
-    const time = unixMs(now + host.skewMs);
+  function tell(host: Host, input: LedgerInput): void {
+    const time = mesh.now(host.voice);
     const { decisions } = host.ledger.handle(input, time);
     host.holds.follow(decisions, time);
     for (const decision of decisions) {
-      if (decision.kind === 'advice-accepted') host.named.push({ at: time, by: decision.advice.signer, target: decision.advice.target });
-      else if (decision.kind === 'advice-refused') counts.refused++;
-      else if (decision.kind === 'ban' && decision.ban.advised !== undefined) counts.byAdvice++;
-      else if (decision.kind === 'lift' && decision.why === 'order') host.lifted.set(decision.ban.target, time);
+      count(host, decision, time);
       const shared = sharedBy(decision, advice.never);
-      if (shared?.kind === 'advise') say(host, shared.target, { tier: shared.tier, reasons: shared.reasons, expiresAt: shared.expiresAt });
-      else if (shared?.kind === 'withdraw') takeBack(host, shared.target, shared.asError);
+      if (shared !== null) mesh.share(host.voice, shared);
     }
-    check(host);
-    return decisions;
+    // Nothing was decided: nothing is otherwise than before, but for the time.
+    if (decisions.length === 0 && input.kind !== 'tick') return;
+    for (const checker of checkers) complaint ??= checker(world, host, time, input.kind === 'tick');
   }
 
-  function say(host: Host, target: Prefix, more: Partial<ReceivedAdvice>): void {
-    const sequence = (numbers.get(host.name) ?? 0) + 1;
-    numbers.set(host.name, sequence);
-    const issuedAt = unixMs(now + host.skewMs);
-    const base = { signer: host.name, certified: true, site: host.name.slice(0, 1), path: 'mesh' as const, epoch: 1, sequence, issuedAt, target };
-    const word: ReceivedAdvice = { ...base, tier: 'E1', reasons: ['trap-touch'], expiresAt: unixMs(issuedAt + 4 * HOUR_MS), ...more };
-    said.set(host.name, [...(said.get(host.name) ?? []), word]);
-    counts.advised++;
-    spread(host, { kind: 'advice', advice: word });
+  function count(host: Host, decision: Decision, time: UnixMs): void {
+    if (decision.kind === 'advice-accepted') host.named.push({ at: time, by: decision.advice.signer, target: decision.advice.target });
+    else if (decision.kind === 'advice-refused') counts.refused++;
+    else if (decision.kind === 'withdrawal') counts.withdrawn++;
+    else if (decision.kind === 'ban' && decision.ban.advised !== undefined) counts.byAdvice++;
+    else if (decision.kind === 'lift' && decision.why === 'order') host.lifted.set(decision.ban.target, time);
   }
 
-  function takeBack(host: Host, target: Prefix, asError: boolean): void {
-    const word = (said.get(host.name) ?? []).findLast(one => one.target === target);
-    if (word === undefined) return;
-    const { signer, certified, site, path, epoch, sequence } = word;
-    counts.withdrawn++;
-    spread(host, { kind: 'withdrawal', withdrawal: { signer, certified, site, path, epoch, sequence, target, asError, issuedAt: unixMs(now + host.skewMs) } });
-  }
-
-  /** To each other host at once, or lost and brought by anti-entropy; sometimes twice. */
-  function spread(from: Host, message: Message): void {
-    aired.push(message);
-    for (const to of honest) {
-      if (to === from) continue;
-      const lost = random() < 0.2;
-      if (lost) counts.lost++;
-      at(now + (lost ? ANTI_ENTROPY_MS + below(ANTI_ENTROPY_MS) : 1 + below(2 * SECOND_MS)), () => receive(to, message));
-      if (random() < 0.05) at(now + below(HOUR_MS), () => receive(to, message));
-    }
-  }
-
-  function receive(host: Host, message: Message): void {
-    if (message.kind === 'advice') {
-      const words = host.heard.get(message.advice.target) ?? new Map<string, ReceivedAdvice[]>();
-      const { signer, sequence } = message.advice;
+  function hear(host: Host, input: LedgerInput): void {
+    if (input.kind === 'advice') {
+      counts.advised++;
+      const { target, signer, epoch, sequence } = input.advice;
+      const words = host.heard.get(target) ?? new Map<string, ReceivedAdvice[]>();
       const ofSigner = words.get(signer) ?? [];
-      if (!ofSigner.some(word => word.sequence === sequence)) words.set(signer, [...ofSigner, message.advice]);
-      host.heard.set(message.advice.target, words);
-    } else host.takenBack.set(`${message.withdrawal.signer} ${message.withdrawal.target}`, message.withdrawal);
-    if (message.kind === 'advice' || deafTo !== 'withdrawals') tell(host, message);
+      if (!ofSigner.some(word => word.epoch === epoch && word.sequence === sequence)) words.set(signer, [...ofSigner, input.advice]);
+      host.heard.set(target, words);
+    } else if (input.kind === 'withdrawal') {
+      const { signer, target, epoch, sequence } = input.withdrawal;
+      host.takenBack.set(`${signer} ${target ?? `${epoch}/${sequence}`}`, input.withdrawal);
+    } else if (input.kind === 'misconduct') counts.misuses++;
+    if (input.kind !== 'withdrawal' || deafTo !== 'withdrawals') tell(host, input);
   }
 
   /** What honest hosts see and their operators do. */
   function honestLife(): void {
-    const host = pick(honest);
+    const host = pick(hosts);
     const what = random();
-    if (what < 0.7) tell(host, { kind: 'sighting', sighting: sighting(pick(attackers), random() < 0.6 ? 'E1' : 'E2') });
+    if (what < 0.7) tell(host, { kind: 'sighting', sighting: sighting(pick(attackers), random() < 0.6 ? 'E1' : 'E2', { at: mesh.now(host.voice) }) });
     else if (what < 0.8) {
       const ban = pick(host.ledger.bans().length > 0 ? host.ledger.bans() : [null]);
       if (ban !== null) tell(host, { kind: 'order-lift', target: ban.target });
     } else if (what < 0.85) {
       counts.restarts++;
-      host.ledger = newLedger(host.address, fromDisk(host.ledger.snapshot()));
-      if (deafTo !== 'allow-list') for (const target of allowed) tell(host, { kind: 'allow', entry: entry(target, 'config') });
-      for (const message of aired.slice(-20)) receive(host, message); // anti-entropy brings all that lives
+      host.ledger = newLedger(host.name, fromDisk(host.ledger.snapshot()));
+      begin(host);
+      mesh.restart(host.voice);
     } else tell(host, { kind: 'tick' });
   }
 
-  /** What compromised hosts try: poison, re-issuing for ever, back-dating, floods, replays, taking back and saying again. */
-  function evilLife(): void {
-    const host = pick(evil);
-    const what = random();
-    const poison = [...allowed, ...victims.map(hostPrefix), ...hosts.map(one => hostPrefix(one.address)), ...clients.map(one => hostPrefix(one))];
-    if (what < 0.5) {
-      const target = pick(victims);
-      for (const one of evil) say(one, hostPrefix(target), random() < 0.3 ? { expiresAt: unixMs(now + 60 * DAY_MS) } : {});
-    } else if (what < 0.65) say(host, pick(poison), { tier: 'E2', issuedAt: unixMs(now - below(DAY_MS)), expiresAt: unixMs(now + 30 * DAY_MS) });
-    else if (what < 0.75)
-      say(host, pick(['198.51.100.0/24', '198.51.100.2/31', '198.51.100.0/29', '0.0.0.0/0', '203.0.113.0/24', '192.0.2.0/24'] as Prefix[]), {});
-    else if (what < 0.8) {
-      for (let nth = 0; nth < 12; nth++) say(host, `203.0.114.${(below(8) * 32 + nth) % 256}/32` as Prefix, {});
-      for (const target of ['203.0.115.0/24', '203.0.116.0/24'] as Prefix[]) say(host, target, {});
-    } else if (what < 0.9) takeBack(host, hostPrefix(pick(victims)), random() < 0.5);
-    else {
-      counts.replayed++;
-      for (const to of honest) for (let nth = 0; nth < 3; nth++) if (aired.length > 0) receive(to, pick(aired));
-    }
+  function begin(host: Host): void {
+    if (deafTo !== 'allow-list') for (const target of allowed) tell(host, { kind: 'allow', entry: entry(target, 'config') });
   }
 
-  for (const host of honest) if (deafTo !== 'allow-list') for (const target of allowed) tell(host, { kind: 'allow', entry: entry(target, 'config') });
+  const evil = NAMES.filter(isEvil);
+  const prey = [...allowed, ...members.map(hostPrefix), ...clients.map(hostPrefix)];
+  const villains = createVillains({ mesh, timeline, random, evil, victims, prey });
+
+  for (const host of hosts) begin(host);
   for (let hour = 0; hour < HOURS; hour++) {
-    const from = T0 + hour * HOUR_MS;
-    if (random() < 0.5) at(from + below(HOUR_MS), honestLife);
-    if (evil.length > 0 && random() < 0.5) at(from + below(HOUR_MS), evilLife);
-    for (const host of honest) at(from + HOUR_MS - 1, () => tell(host, { kind: 'tick' }));
+    const from = hour * HOUR_MS;
+    if (random() < 0.5) timeline.at(from + below(HOUR_MS), honestLife);
+    if (evil.length > 0 && random() < 0.5) {
+      const what = random() < 0.3 ? 're-issue' : pick(VILLAINIES);
+      did.set(what, (did.get(what) ?? 0) + 1);
+      timeline.at(from + below(HOUR_MS), () => villains(what));
+    }
+    for (const host of hosts) {
+      timeline.at(from + HOUR_MS - 1, () => {
+        mesh.hourly(host.voice);
+        tell(host, { kind: 'tick' });
+      });
+    }
   }
-  for (let next = pop(queue); next !== undefined && complaint === null; next = pop(queue)) {
-    now = next.at;
-    next.run();
-  }
-  now = T0 + (HOURS + 72) * HOUR_MS;
-  for (const host of honest) if (complaint === null) tell(host, { kind: 'tick' });
-  return { world, complaint };
+  timeline.run((HOURS + 72) * HOUR_MS, () => complaint === null);
+  for (const host of hosts) if (complaint === null) tell(host, { kind: 'tick' });
+  return { world: { ...world, counts: { ...counts, lost: mesh.counts.lost, repaired: mesh.counts.repaired } }, complaint };
 }
 
 /** What a store would give back. */
@@ -262,35 +234,5 @@ const fromDisk = (snapshot: LedgerSnapshot): LedgerSnapshot => ({
   advice: (snapshot.advice ?? []).flatMap(record => readAdvice(adviceText(record)) ?? []),
 });
 
-const isSooner = (one: Happening, other: Happening): boolean => one.at < other.at || (one.at === other.at && one.order < other.order);
-
-function push(heap: Happening[], one: Happening): void {
-  let place = heap.push(one) - 1;
-  while (place > 0) {
-    const above = (place - 1) >> 1;
-    const parent = heap[above] as Happening;
-    if (!isSooner(one, parent)) break;
-    heap[place] = parent;
-    place = above;
-  }
-  heap[place] = one;
-}
-
-function pop(heap: Happening[]): Happening | undefined {
-  const first = heap[0];
-  const last = heap.pop();
-  if (first === undefined || last === undefined || heap.length === 0) return first;
-  let place = 0;
-  for (;;) {
-    const left = 2 * place + 1;
-    if (left >= heap.length) break;
-    const right = left + 1;
-    const least = right < heap.length && isSooner(heap[right] as Happening, heap[left] as Happening) ? right : left;
-    const child = heap[least] as Happening;
-    if (!isSooner(child, last)) break;
-    heap[place] = child;
-    place = least;
-  }
-  heap[place] = last;
-  return first;
-}
+/** When a run begins. */
+export const BEGINNING: UnixMs = unixMs(NOON);

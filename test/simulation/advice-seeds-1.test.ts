@@ -1,0 +1,3 @@
+import { runs } from './advice-seeds.ts';
+
+runs({ part: 0, of: 2 });

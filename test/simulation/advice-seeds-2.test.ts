@@ -1,0 +1,3 @@
+import { runs } from './advice-seeds.ts';
+
+runs({ part: 1, of: 2 });
