@@ -36,6 +36,7 @@ export function createClaims(context: Context, mail: Mail): Claims {
   const { options, deps, table, alarms, news, awareness } = context;
   const hooks = deps.hooks ?? {};
   let ownMeta = options.meta;
+  let proclaimedAtMs = Number.NEGATIVE_INFINITY;
   const self = table.add(options.name, options.advertise, ownMeta, options.versions);
 
   const isSelf = (name: string): boolean => name === options.name;
@@ -228,8 +229,22 @@ export function createClaims(context: Context, mail: Mail): Claims {
     if (suspicion === null) return;
     alarms.set(`suspicion ${member.name}`, suspicion.endsAtMs, nowMs => {
       if (member.suspicion !== suspicion || member.state !== 'suspect') return;
-      believeDead(member, { kind: 'dead', incarnation: member.incarnation, node: member.name, from: options.name }, nowMs);
+      const claim: Dead = { kind: 'dead', incarnation: member.incarnation, node: member.name, from: options.name };
+      believeDead(member, claim, nowMs);
+      proclaim(claim, nowMs);
     });
+  }
+
+  /** Our own verdict goes to all at once, as a ban does: else the last one hears of it half a second later. Where half a mesh is lost, gossip packs its deaths together. */
+  function proclaim(claim: Dead, nowMs: number): void {
+    if (nowMs - proclaimedAtMs < paceMs(options)) return;
+    proclaimedAtMs = nowMs;
+    tellAll(claim);
+  }
+
+  function tellAll(claim: Dead): void {
+    const hearers = table.list.filter(member => member !== self && member.state === 'alive');
+    if (hearers.length <= options.eagerPeers) for (const hearer of hearers) mail.plainly([claim], hearer);
   }
 
   function believeDead(member: Member, claim: Dead, nowMs: number): void {
@@ -312,8 +327,7 @@ export function createClaims(context: Context, mail: Mail): Claims {
       const claim: Dead = { kind: 'dead', incarnation: self.incarnation, node: self.name, from: self.name };
       spread(claim, finished);
       // Said to all at once, too: who misses it would wait for a probe, and call it a death.
-      const hearers = table.list.filter(member => member !== self && member.state === 'alive');
-      if (hearers.length <= options.eagerPeers) for (const hearer of hearers) mail.plainly([claim], hearer);
+      tellAll(claim);
       bury(self, claim, nowMs);
     },
   };

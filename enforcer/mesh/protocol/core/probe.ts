@@ -31,6 +31,8 @@ interface Probe {
   expectedNacks: number;
   nacks: number;
   streamAnswered: boolean;
+  /** Nobody listens there, says the host. */
+  streamRefused: boolean;
 }
 
 export function createProber(
@@ -82,12 +84,14 @@ export function createProber(
       expectedNacks: 0,
       nacks: 0,
       streamAnswered: false,
+      streamRefused: false,
     };
     current = running;
     acks.wait(sequence, {
       ack: (payload, from, atMs) => answered(running, { payload, from, rttMs: atMs - nowMs }, atMs),
       nack: () => {
         running.nacks++;
+        concludeEarly(running);
       },
     });
     alarms.set('probe timeout', nowMs + options.probeTimeoutMs, atMs => askAround(running, atMs));
@@ -130,10 +134,21 @@ export function createProber(
     if (options.disableTcpPings || highestProtocol(member.versions) < UNDERSTANDS.tcpPing || nowMs >= running.endsAtMs) return;
     const request = { kind: 'ping', sequence, node: member.name, replyTo } as const;
     streams.open({ to: endpoint, request, replyExpected: true, deadlineMs: running.endsAtMs }, result => {
-      if (!result.ok) return;
+      if (!result.ok) {
+        running.streamRefused = result.why === 'refused';
+        concludeEarly(running);
+        return;
+      }
       if (result.message?.kind === 'ack' && result.message.sequence === sequence) running.streamAnswered = true;
       else context.refuse('unexpected-reply', { node: member.name, from: endpoint });
     });
+  }
+
+  /** Its port is closed and none of the helpers reached it: the rest of the interval brings nothing. Who distrusts itself waits all the same. */
+  function concludeEarly(running: Probe): void {
+    if (current !== running || !running.streamRefused || awareness.score > 0) return;
+    if (running.expectedNacks === 0 || running.nacks < running.expectedNacks) return;
+    alarms.set('probe end', Number.NEGATIVE_INFINITY, atMs => conclude(running, atMs));
   }
 
   function conclude(running: Probe, nowMs: number): void {
