@@ -3,7 +3,7 @@ import { openEnvelope } from '@honeymesh/intel/envelope';
 import type { UnixMs } from '@honeymesh/intel/time';
 import { endpointFrom, parseTarget } from '../node/places.ts';
 import { type Lookup, resolveTargets } from '../node/resolve.ts';
-import type { MeshKept, MeshSettings, MeshState } from '../port.ts';
+import type { MeshKept, MeshKeys, MeshSettings, MeshState } from '../port.ts';
 import type { Endpoint } from '../protocol/core/endpoint.ts';
 import { createNonceMemory, type NonceMemory } from '../signed/nonce-memory.ts';
 import { makeFolder } from '../state/files.ts';
@@ -47,7 +47,7 @@ export async function begin(settings: MeshSettings, state: MeshState, lookup: Lo
   const epoch = who.signer === null ? 0 : lastEpochOf(kept, who.signer) + 1;
   try {
     if (who.signer !== null) await state.keepEpoch(epoch);
-    if (kept.keys === null && settings.seedKey !== null) await state.keepKeys(ring.keys());
+    if (isEmpty(kept.keys) && settings.seedKey !== null) await state.keepKeys(ring.keys());
   } catch (error) {
     return { ok: false, why: `the mesh cannot keep its state: ${messageOf(error)}`, fix: DISK };
   }
@@ -56,11 +56,13 @@ export async function begin(settings: MeshSettings, state: MeshState, lookup: Lo
   return { ok: true, value: { kept, signer: who.signer, ring, nonces, epoch, advertise, complaints } };
 }
 
+const isEmpty = (keys: MeshKeys | null): keys is null => (keys?.keys.length ?? 0) === 0;
+
 const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
 /** The kept keyring wins: a key that the configuration named long ago must not come back. Null: no key of such a size. */
 function ringFrom(kept: MeshKept, seed: Uint8Array | null, nonces: NonceMemory): Ring | null {
-  const held = kept.keys ?? { keys: seed === null ? [] : [seed], generation: 0 };
+  const held = isEmpty(kept.keys) ? { keys: seed === null ? [] : [seed], generation: 0 } : kept.keys;
   try {
     return createRing(held, nonces);
   } catch {

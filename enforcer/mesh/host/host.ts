@@ -57,6 +57,7 @@ export interface RunningMeshHost extends MeshHost {
 export type MeshStart = { readonly ok: true; readonly value: RunningMeshHost } | ({ readonly ok: false } & Complaint);
 
 const REFUSALS_EVERY_MS = 10_000;
+const LEARNT_AT_ONCE = 1_024;
 const WATCH_EVERY_MS = 10_000;
 /** At the rate of an idle member a crash loses a thousand of a budget of billions. */
 const KEEP_USE_MS = 600_000;
@@ -176,7 +177,10 @@ export async function startMeshHost(settings: MeshSettings, deps: MeshHostDeps):
     const known = layer();
     if (known === null) return;
     // What of them does not hold any more is no news.
-    runner.later(known.learn(restored.certificates, [], 'kept', now()).filter(output => output.kind !== 'refused'));
+    for (let at = 0; at < restored.certificates.length; at += LEARNT_AT_ONCE) {
+      const learnt = known.learn(restored.certificates.slice(at, at + LEARNT_AT_ONCE), [], 'kept', now());
+      runner.later(learnt.filter(output => output.kind !== 'refused'));
+    }
     runner.later(known.restore(restored.envelopes, now()));
   }
 

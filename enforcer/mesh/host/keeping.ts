@@ -19,6 +19,7 @@ const AGAIN_MS = 10_000;
 export function createKeeping({ write, complaints }: KeepingDeps): Keeping {
   const waiting = new Map<string, { readonly timer: NodeJS.Timeout; readonly atMs: number }>();
   const failed = new Set<string>();
+  const writing = new Set<Promise<void>>();
   let stopped = false;
 
   function soon(what: string, withinMs: number): void {
@@ -29,10 +30,16 @@ export function createKeeping({ write, complaints }: KeepingDeps): Keeping {
     waiting.set(what, { timer: setTimeout(() => void run(what), withinMs).unref(), atMs });
   }
 
-  async function run(what: string): Promise<void> {
+  function run(what: string): Promise<void> {
     const due = waiting.get(what);
     waiting.delete(what);
     if (due !== undefined) clearTimeout(due.timer);
+    const done = written(what).finally(() => writing.delete(done));
+    writing.add(done);
+    return done;
+  }
+
+  async function written(what: string): Promise<void> {
     try {
       await write[what]?.();
       failed.delete(what);
@@ -49,7 +56,9 @@ export function createKeeping({ write, complaints }: KeepingDeps): Keeping {
     soon,
     async flush() {
       stopped = true;
-      await Promise.all([...waiting.keys()].map(run));
+      for (const what of [...waiting.keys()]) void run(what);
+      // What a timer began a moment ago, too.
+      await Promise.all(writing);
     },
   };
 }

@@ -237,6 +237,13 @@ describe('the memory of nonces', () => {
     },
   );
 
+  test('grows with what it has seen, the nonce of zeros included', () => {
+    const memory = createNonceMemory();
+    const numbers = Array.from({ length: 20_000 }, (_, number) => number);
+    expect(numbers.every(number => memory.first('key', nonce(number)))).toBe(true);
+    expect(numbers.some(number => memory.first('key', nonce(number)))).toBe(false);
+  });
+
   test('is one for each key, and tells nonces apart by every bit', () => {
     const memory = createNonceMemory();
     expect(memory.first('a', nonce(1))).toBe(true);
