@@ -140,6 +140,9 @@ export type Receipt = ShapeOf<typeof receipt>;
 export const readReceipt = (bytes: Uint8Array): Parsed<Receipt, ShapeFailure> => readJson(bytes, 16_384, receipt);
 export const writeReceipt = (message: Receipt): Uint8Array => writeJson(message);
 
+/** Whether the outbox may let go of this number of the receipt's epoch. */
+export const isSettled = ({ upTo, ranges }: Receipt, seq: number): boolean => seq <= upTo || ranges.some(([from, to]) => seq >= from && seq <= to);
+
 /** JSON of a question or an answer: bytes as base64. */
 export const writeMessage = (message: Question | Answer): Uint8Array =>
   new TextEncoder().encode(JSON.stringify(message, (_, value: unknown) => (value instanceof Uint8Array ? base64Of(value) : value)));

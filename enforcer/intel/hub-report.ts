@@ -38,6 +38,24 @@ export function encodeReport(entries: readonly ReportEntry[]): Uint8Array {
   return bytes;
 }
 
+/** Cuts what waits into messages, in the order given. */
+export function cutReports(entries: readonly ReportEntry[], longestBytes: number = LONGEST_REPORT_BYTES): readonly (readonly ReportEntry[])[] {
+  const reports: ReportEntry[][] = [];
+  let bytes = 0;
+  for (const entry of entries) {
+    const more = REPORT_ENTRY_BYTES + entry.envelope.length;
+    const open = reports.at(-1);
+    if (open !== undefined && open.length < MOST_REPORTED && bytes + more <= longestBytes) {
+      open.push(entry);
+      bytes += more;
+    } else {
+      reports.push([entry]);
+      bytes = REPORT_HEAD_BYTES + more;
+    }
+  }
+  return reports;
+}
+
 /** Takes a report apart, not the envelopes in it. Never throws; `bytes` is hostile and is not copied. */
 export function decodeReport(bytes: Uint8Array): Parsed<readonly ReportEntry[], ReportFailure> {
   if (bytes.length > LONGEST_MESSAGE_BYTES) return unparsed('oversize');

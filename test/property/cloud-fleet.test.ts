@@ -5,7 +5,7 @@
 
 import { decodeAdvisoryList } from '@honeymesh/intel/hub-advisory';
 import type { Receipt } from '@honeymesh/intel/hub-messages';
-import { readReceipt } from '@honeymesh/intel/hub-messages';
+import { isSettled, readReceipt } from '@honeymesh/intel/hub-messages';
 import { ADVISORY_TOPIC } from '@honeymesh/intel/hub-topics';
 import { MINUTE_MS, SECOND_MS } from '@honeymesh/intel/time';
 import { expect, test } from 'vitest';
@@ -45,9 +45,7 @@ interface Message {
 const nameOf = (bytes: Uint8Array): string => `${opened(bytes).kid}/${opened(bytes).seq}`;
 
 function take(enforcer: Enforcer, receipt: Receipt): void {
-  for (const seq of [...enforcer.outbox.keys()]) {
-    if (seq <= receipt.upTo || receipt.ranges.some(([from, to]) => seq >= from && seq <= to)) enforcer.outbox.delete(seq);
-  }
+  for (const seq of [...enforcer.outbox.keys()]) if (isSettled(receipt, seq)) enforcer.outbox.delete(seq);
 }
 
 async function fleet(dice: Dice) {

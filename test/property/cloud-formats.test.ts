@@ -10,7 +10,7 @@ import {
   writeMessage,
   writeReceipt,
 } from '@honeymesh/intel/hub-messages';
-import { decodeReport, encodeReport } from '@honeymesh/intel/hub-report';
+import { cutReports, decodeReport, encodeReport, MOST_REPORTED } from '@honeymesh/intel/hub-report';
 import { base64Of, bytesOfBase64 } from '@honeymesh/intel/json-shape';
 import { unixMs } from '@honeymesh/intel/time';
 import { describe, expect } from 'vitest';
@@ -83,6 +83,18 @@ describe('what is written is read the same', () => {
     expect(spanOfText(spanText(span))).toEqual(span);
   });
 });
+
+test.prop([fc.array(fc.record({ previous: u53, envelope: piece(1_355) }), { maxLength: 300 }), fc.integer({ min: 1_400, max: 20_000 })])(
+  'what waits is cut into messages that fit, in order',
+  (entries, longestBytes) => {
+    const reports = cutReports(entries, longestBytes);
+    expect(reports.flat()).toEqual(entries);
+    for (const report of reports) {
+      expect(report.length).toBeLessThanOrEqual(MOST_REPORTED);
+      expect(encodeReport(report).length).toBeLessThanOrEqual(longestBytes);
+    }
+  },
+);
 
 describe('coalesced', () => {
   const outgoing = fc.array(

@@ -31,7 +31,7 @@ export interface ReportOutcome {
   taken: number;
   repeated: number;
   readonly refused: Map<Refusal, number>;
-  /** Refusals that speak against the host. */
+  /** Refusals that speak against the host. One message counts once: a backlog under an old key is no attack. */
   guilty: number;
 }
 
