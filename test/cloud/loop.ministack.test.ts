@@ -6,7 +6,8 @@ import { advisoryMessage } from '@honeymesh/intel/hub-advisory';
 import { unixMs } from '@honeymesh/intel/time';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { accessTo } from '#test/support/cloud/deployment.ts';
-import { adviceFor, type Cluster, createCluster, type Member } from '#test/support/cloud/members.ts';
+import { type Cluster, createCluster, type Member } from '#test/support/cloud/members.ts';
+import { adviceFor, hexOfAll } from '#test/support/cloud/mesh-hosts.ts';
 import { type Cloud, cloud } from '#test/support/cloud/provided.ts';
 
 /** What one host signs is at least so far apart; all of it within the last minute. */
@@ -34,7 +35,7 @@ describe.skipIf(provided === null)('on MiniStack alone', () => {
     await alice.report(envelope);
     const { advisory, atMs } = await bob.advisory('urgent');
     console.log(`cloud: report to advisory, cold, on MiniStack: ${Math.round(atMs - startedMs)} ms`);
-    expect(advisory.envelopes.map(bytes => Buffer.from(bytes).toString('hex'))).toEqual([Buffer.from(envelope).toString('hex')]);
+    expect(hexOfAll(advisory.envelopes)).toEqual(hexOfAll([envelope]));
     expect(advisory.number).toBe(1);
     const { PublicKey } = await new KMSClient(accessTo(ministack.endpoint)).send(new GetPublicKeyCommand({ KeyId: ministack.outputs.SigningKey }));
     const key = createPublicKey({ key: Buffer.from(PublicKey as Uint8Array), format: 'der', type: 'spki' });

@@ -6,6 +6,7 @@ import { generateKeyPairSync, randomBytes } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { TestProject } from 'vitest/node';
 import { createHub } from '#infra/hub.ts';
 import { accessTo, deploy } from './deployment.ts';
@@ -35,15 +36,17 @@ export async function setup(project: TestProject): Promise<void> {
     const folder = await mkdtemp(join(tmpdir(), 'honeymesh-cloud-'));
     running.push({ stop: () => rm(folder, { recursive: true, force: true }) });
     const started = Date.now();
-    const [ministack, localstack] = await Promise.all([kept(startMiniStack(ready.emulators, folder)), kept(startLocalStack(ready.emulators, folder))]);
-    log(`emulators are up after ${seconds(started)}`);
+    // They come up in processes of their own, while this one synthesises.
+    const starting = Promise.all([kept(startMiniStack(ready.emulators, folder)), kept(startLocalStack(ready.emulators, folder))]);
+    starting.catch(() => {});
+    await delay(100);
     const trust = newTrust();
-    const { app, stack } = createHub({
-      outdir: join(folder, 'assembly'),
-      context: { ...trust.context, neverAdvised: NEVER_ADVISED, enforceSsl: 'false', runtime: ready.emulators.runtime },
-    });
+    const context = { ...trust.context, neverAdvised: NEVER_ADVISED, enforceSsl: 'false', runtime: ready.emulators.runtime };
+    const { app, stack } = createHub({ outdir: join(folder, 'assembly'), context });
     const assembly = app.synth().directory;
     log(`synthesised after ${seconds(started)}`);
+    const [ministack, localstack] = await starting;
+    log(`emulators are up after ${seconds(started)}`);
     const onto = async (name: string, endpoint: string) => {
       const deployment = await deploy(assembly, stack.stackName, accessTo(endpoint));
       log(`deployed onto ${name} in ${deployment.seconds.toFixed(1)} s`);
