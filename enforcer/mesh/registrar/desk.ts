@@ -77,16 +77,21 @@ export function createRegistrarDesk({ keeping, mesh, signatures, pin, now, rando
   const nonces = new Map<string, UnixMs>();
 
   async function ready(): Promise<
-    Parsed<{ readonly self: Registrar; readonly trust: MeshTrust; readonly roster: Roster; readonly audience: Audience }, Refusal>
+    Parsed<{ readonly self: Registrar; readonly trust: MeshTrust; readonly roster: () => Roster; readonly audience: Audience }, Refusal>
   > {
     const self = keeping.self();
     const kept = await mesh.trust();
     if (self === null || self.certificate === null || kept === null) return unparsed('not-ready');
     const { certificate } = self;
     if (certificate.notAfter <= now()) return unparsed('registrar-expired');
-    // What it has revoked itself a moment ago counts, though the member has not written it down yet.
-    const trust = self.revocations === null ? kept : { ...kept, revocations: [...kept.revocations, self.revocations] };
-    const roster = rosterOf(trust, signatures, now());
+    // Its own certificate and what it revoked a moment ago count, though the member has not written them down yet.
+    const trust = {
+      ...kept,
+      registrars: kept.registrars.some(bytes => sameBytes(bytes, certificate.bytes)) ? kept.registrars : [certificate.bytes, ...kept.registrars],
+      revocations: self.revocations === null ? kept.revocations : [self.revocations, ...kept.revocations],
+    };
+    // Each registrar and list in it costs a signature check: not for who has shown nothing yet.
+    const roster = (): Roster => rosterOf(trust, signatures, now());
     return parsed({ self: { ...self, certificate }, trust, roster, audience: { clusterId: trust.clusterId, pin: pin() } });
   }
 
@@ -140,13 +145,20 @@ export function createRegistrarDesk({ keeping, mesh, signatures, pin, now, rando
   }
 
   /** Whose certificate it is and that it was this host that asks, just now. */
-  function member(route: 'renew' | 'keys', request: MemberRequest, roster: Roster, audience: Audience): Parsed<NodeCertificate, Refusal> {
+  function member(
+    route: 'renew' | 'keys',
+    request: MemberRequest,
+    trust: MeshTrust,
+    roster: () => Roster,
+    audience: Audience,
+  ): Parsed<NodeCertificate, Refusal> {
     const read = readCertificate(request.certificate);
     if (!read.ok || read.value.kind !== 'node') return unparsed('malformed');
     const host = read.value;
     if (!isMemberProven(route, request, host.edPublic, audience, signatures)) return unparsed('bad-proof');
     if (!isNow(request.time)) return unparsed('clock-skew');
-    const learnt = roster.learn(host, now());
+    if (!sameBytes(host.clusterId, trust.clusterId) || !trust.registrars.some(bytes => registrarKid(bytes) === host.registrar)) return unparsed('unknown-host');
+    const learnt = roster().learn(host, now());
     if (!learnt.ok) return unparsed(learnt.why === 'revoked' ? 'revoked' : learnt.why === 'expired' ? 'certificate-expired' : 'unknown-host');
     return isFresh(`${host.kid} ${hexOf(request.nonce)}`) ? parsed(host) : unparsed('replayed');
   }
@@ -172,7 +184,7 @@ export function createRegistrarDesk({ keeping, mesh, signatures, pin, now, rando
       if (!isJoinProven(request, audience, signatures)) return unparsed('bad-proof');
       if (!isNow(request.time)) return unparsed('clock-skew');
       if (!self.certificate.sites.includes(good.site)) return unparsed('site-not-allowed');
-      if (await nameTaken(request, good.site, roster)) return unparsed('name-taken');
+      if (await nameTaken(request, good.site, roster())) return unparsed('name-taken');
       const keys = await mesh.keys();
       if (keys === null) return unparsed('not-ready');
       if (isRevoked(request, trust)) return unparsed('revoked');
@@ -202,7 +214,7 @@ export function createRegistrarDesk({ keeping, mesh, signatures, pin, now, rando
       const set = await ready();
       if (!set.ok) return set;
       const { self, trust, roster, audience } = set.value;
-      const host = member('renew', request, roster, audience);
+      const host = member('renew', request, trust, roster, audience);
       if (!host.ok) return host;
       if (!self.certificate.sites.includes(host.value.site)) return unparsed('site-not-allowed');
       const certificate = await certify(host.value, self);
@@ -213,7 +225,7 @@ export function createRegistrarDesk({ keeping, mesh, signatures, pin, now, rando
       const set = await ready();
       if (!set.ok) return set;
       const { self, trust, roster, audience } = set.value;
-      const host = member('keys', request, roster, audience);
+      const host = member('keys', request, trust, roster, audience);
       if (!host.ok) return host;
       const keys = await mesh.keys();
       if (keys === null) return unparsed('not-ready');
@@ -232,6 +244,11 @@ function isRevoked({ edPublic }: JoinRequest, trust: MeshTrust): boolean {
     const list = readRevocations(bytes);
     return list.ok && list.value.entries.some(entry => entry.kid === kid);
   });
+}
+
+function registrarKid(bytes: Uint8Array): string | null {
+  const read = readCertificate(bytes);
+  return read.ok && read.value.kind === 'registrar' ? read.value.kid : null;
 }
 
 /** As this host believes now. */
