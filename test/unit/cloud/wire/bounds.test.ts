@@ -1,8 +1,10 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { LONGEST_NAME } from '@honeymesh/intel/certificates';
 import { decodeAdvisory, decodeAdvisoryList, encodeAdvisory, encodeAdvisoryList, LONGEST_ADVISORY_BYTES, withSignature } from '@honeymesh/intel/hub-advisory';
-import { readHeartbeat, readQuestion, readReceipt, writeReceipt } from '@honeymesh/intel/hub-messages';
+import { REPORT_REFUSALS, readHeartbeat, readQuestion, readReceipt, writeReceipt } from '@honeymesh/intel/hub-messages';
 import { decodeReport, encodeReport, LONGEST_MESSAGE_BYTES, MOST_REPORTED } from '@honeymesh/intel/hub-report';
-import { answerTopic, heartbeatTopic, questionTopic, receiptTopic, reportTopic, thingOfTopic } from '@honeymesh/intel/hub-topics';
+import { ADVISORY_TOPIC, answerTopic, DIGEST_TOPIC, heartbeatTopic, questionTopic, receiptTopic, reportTopic, thingOfTopic } from '@honeymesh/intel/hub-topics';
 import { unixMs } from '@honeymesh/intel/time';
 import { describe, expect, test } from 'vitest';
 
@@ -61,4 +63,12 @@ test('messages of JSON are read only up to their bound, and only as UTF-8', () =
   expect(readQuestion(Uint8Array.of(0x22, 0xff, 0x22))).toEqual({ ok: false, why: 'not-json' });
   const ranges = Array.from({ length: 65 }, (_, at) => [at * 2 + 1, at * 2 + 1] as const);
   expect(readReceipt(writeReceipt({ v: 1, at: 1, epoch: 1, upTo: 0, ranges, refused: [] }))).toEqual({ ok: false, why: 'wrong-shape' });
+});
+
+test('the page of the protocol names every topic, question and reason', () => {
+  const page = readFileSync(join(import.meta.dirname, '../../../../docs/hub-protocol.md'), 'utf8');
+  const topics = [reportTopic, heartbeatTopic, questionTopic, receiptTopic, answerTopic].map(of => of('THING'));
+  for (const word of [...topics, ADVISORY_TOPIC, DIGEST_TOPIC, ...Object.keys(REPORT_REFUSALS), 'introduce', 'range', 'snapshot', 'upload']) {
+    expect(page).toContain(`\`${word}\``);
+  }
 });
