@@ -3,11 +3,12 @@
  * addresses, all told what to do on stdin. A round is the life of one mesh of each; `calm` has meshes of 32, and one of both kinds.
  *
  * `spread`: a ban on every node. `loss`: the same where each node loses a quarter of what it sends. `idle`: packets, bytes and processor time while nothing
- * happens. `kill`: how soon a death is noticed. `calm`: who is taken for dead and is not. All together take some 20 minutes; docs/benchmarks.md.
+ * happens. `kill`: how soon a death is noticed. `calm`: who is taken for dead and is not. Rows that begin with `signed` are of members with identities, whose bans are
+ * advice that a ledger judges. All together take some 25 minutes; docs/benchmarks.md.
  */
 import { loadavg } from 'node:os';
 import { calmRows } from './mesh/calm-rows.ts';
-import { GO_NAME, goKind, OURS } from './mesh/kinds.ts';
+import { GO_NAME, goKind, OURS, OURS_SIGNED } from './mesh/kinds.ts';
 import { type Life, type LifePlan, live } from './mesh/life.ts';
 import type { Kind } from './mesh/member.ts';
 import { rowsOfLives } from './mesh/rows.ts';
@@ -23,9 +24,9 @@ const nodes = quick ? 16 : 64;
 const plan: LifePlan = {
   nodes,
   idleSeconds: wants('idle') || wants('spread') ? (quick ? 5 : 10) : 0,
-  broadcasts: wants('spread') ? (quick ? 4 : 10) : 0,
+  broadcasts: wants('spread') ? (quick ? 4 : 8) : 0,
   loss: LOSS,
-  lossyBroadcasts: wants('loss') ? (quick ? 3 : 8) : 0,
+  lossyBroadcasts: wants('loss') ? (quick ? 3 : 6) : 0,
   kills: wants('kill') ? (quick ? 1 : 2) : 0,
 };
 const loads: number[] = [];
@@ -46,17 +47,21 @@ try {
   go?.remove();
 }
 
-/** Each round begins with the other kind, so that none always runs in the wake of the same. */
+/** Each round begins with another kind, so that none always runs in the wake of the same. */
 async function lifeRows(): Promise<readonly BenchRow[]> {
-  const kinds = go === null ? [OURS] : [OURS, go.kind];
+  const kinds = [OURS, ...(go === null ? [] : [go.kind]), OURS_SIGNED];
   const lives = new Map<Kind, Life[]>(kinds.map(kind => [kind, []]));
   for (let round = 0; round < rounds; round++) {
     for (let turn = 0; turn < kinds.length; turn++) {
       const kind = kinds[(turn + round) % kinds.length] as Kind;
       told(`round ${round + 1} of ${rounds}: ${kind.name}`);
-      lives.get(kind)?.push(await live(kind, plan));
+      lives.get(kind)?.push(await live(kind, kind === OURS_SIGNED ? { ...plan, kills: 0 } : plan));
     }
   }
   const peer = go === null ? { name: GO_NAME, why: 'not built here: it needs Go 1.25 or later' } : { name: GO_NAME, lives: lives.get(go.kind) ?? [] };
-  return rowsOfLives({ title: '', nodes, ours: lives.get(OURS) ?? [], peer, judged: !quick });
+  const beside = { nodes, peer, judged: !quick };
+  return [
+    ...rowsOfLives({ ...beside, title: '', ours: lives.get(OURS) ?? [] }),
+    ...rowsOfLives({ ...beside, title: 'signed: ', ours: lives.get(OURS_SIGNED) ?? [] }),
+  ];
 }

@@ -5,6 +5,9 @@ import type { Kind } from './member.ts';
 
 export const OURS: Kind = { name: 'HoneyMesh', program: OUR_PEER };
 
+/** With an identity each: the daemon's own member of the mesh, and a ledger that judges what it hears. */
+export const OURS_SIGNED: Kind = { name: 'HoneyMesh, signed', program: OUR_PEER, signs: true };
+
 export const GO_NAME = 'Go memberlist 0.7.0';
 
 export interface GoKind {

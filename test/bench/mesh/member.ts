@@ -7,8 +7,8 @@ export interface Kind {
   /** As the rows call it, with its version. */
   readonly name: string;
   readonly program: string;
-  /** Beside those that all nodes of a mesh get. */
-  readonly flags?: (name: string) => readonly string[];
+  /** Its members have identities: what they say is signed, and what they hear is judged. */
+  readonly signs?: true;
 }
 
 export interface Said {
@@ -36,7 +36,7 @@ const STOP_MS = 5000;
 
 /** `heard` gets whatever it says but its replies. Rejects where it does not come up. */
 export async function startMember(kind: Kind, name: string, flags: readonly string[], heard: (said: Said) => void): Promise<BenchMember> {
-  const child = spawn(kind.program, ['-name', name, ...flags, ...(kind.flags?.(name) ?? [])], { stdio: 'pipe' });
+  const child = spawn(kind.program, ['-name', name, ...flags], { stdio: 'pipe' });
   const waiting = new Map<string, { readonly resolve: (reply: Said) => void; readonly reject: (error: Error) => void }>();
   const ready = Promise.withResolvers<Said>();
   let [lastId, errors, running] = [0, '', true];

@@ -1,5 +1,6 @@
 /** A mesh of processes on loopback addresses, each with its own: started at once, joined through the first, and in full view of each other. */
 import { randomBytes } from 'node:crypto';
+import { createIdentities } from '#test/support/mesh-identities.ts';
 import { quantile } from '../support/rounds.ts';
 import { type BenchMember, type Kind, type Said, startMember } from './member.ts';
 
@@ -22,6 +23,8 @@ export interface BenchMesh {
 const VIEW_MS = 120_000;
 /** Of the size of memberlist's own users' metas. */
 const META_BYTES = 32;
+/** Of members that sign. */
+const SITES = ['home', 'lab', 'shop'] as const;
 let meshes = 0;
 
 /** One member for each of `kinds`, in that order. Rejects, with nothing left behind, where they do not all come to see each other. */
@@ -46,13 +49,22 @@ export async function startMesh(kinds: readonly Kind[]): Promise<BenchMesh> {
     others.add(other);
     if (others.size === kinds.length && ++complete === kinds.length) viewed.resolve();
   }
-  const stop = async (): Promise<void> => void (await Promise.all(members().map(member => member.stop())));
+  const identities = createIdentities(SITES);
+  async function stop(): Promise<void> {
+    await Promise.all(members().map(member => member.stop()));
+    await identities.remove();
+  }
+  const identityOf = async (name: string, at: number): Promise<readonly string[]> => [
+    '-identity',
+    (await identities.issue(name, SITES[at % SITES.length] as string)).directory,
+  ];
+  const own = await Promise.all(kinds.map((kind, at) => (kind.signs === true ? identityOf(`n${at}`, at) : [])));
 
   const startedMs = performance.now();
   const starting = await Promise.allSettled(
     kinds.map((kind, at) => {
       const name = `n${at}`;
-      const flags = ['-bind', `127.${network}.0.${at + 1}`, '-meta', randomBytes(META_BYTES).toString('base64'), ...common];
+      const flags = ['-bind', `127.${network}.0.${at + 1}`, '-meta', randomBytes(META_BYTES).toString('base64'), ...common, ...(own[at] ?? [])];
       return startMember(kind, name, flags, said => heard(name, said));
     }),
   );

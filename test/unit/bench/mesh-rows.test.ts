@@ -11,6 +11,7 @@ const life = (p50Ms: number, missed: number): Life => ({
   idle: { packets: 2, bytes: 170, cpuMs: 2 },
   spreads: [{ p50Ms, lastMs: 2 * p50Ms, missed }],
   perBroadcast: null,
+  lifts: [],
   lossy: [],
   deaths: [],
 });
