@@ -151,31 +151,34 @@ test('rotate-key gives all of them a new key, and nobody is lost over it', async
 
 test('a host that slept through a rotation fetches the key from its registrar, by itself', async () => {
   await two.enforcer.honeymesh(['stop']);
-  await one.enforcer.honeymesh(['mesh', 'rotate-key', '--now']);
-  for (const member of [one, three]) await eventually(`${member.name} uses the new key`, async () => (await meshOf(member)).keyGeneration === 2);
+  const { generation } = await one.enforcer.json<RotationReport>(['mesh', 'rotate-key', '--now']);
+  for (const member of [one, three]) await eventually(`${member.name} uses the new key`, async () => (await meshOf(member)).keyGeneration === generation);
   await two.enforcer.run().ready();
   await eventually(
     'badger has the key and two signed peers',
-    async () => (await meshOf(two)).keyGeneration === 2 && (await signedPeers(two)).length === 2,
+    async () => (await meshOf(two)).keyGeneration === generation && (await signedPeers(two)).length === 2,
     30_000,
   );
   expect((await events(one, 'auth')).map(event => event.summary)).toContain("badger fetched the group's keys");
 });
 
 test('a host that is revoked is out: no member any more, and what is said it cannot read', async () => {
+  const before = (await meshOf(three)).keyGeneration ?? 0;
   const revoked = await one.enforcer.json<RevocationReport>(['mesh', 'revoke', three.name]);
-  expect(revoked).toMatchObject({ name: 'copper', by: 'registrar', number: 1, rekeyed: { generation: 3, hosts: 2 } });
+  expect(revoked).toMatchObject({ name: 'copper', by: 'registrar', number: 1, rekeyed: { hosts: 2 } });
+  const generation = revoked.rekeyed?.generation ?? 0;
+  expect(generation).toBeGreaterThan(before);
   for (const [member, other] of [
     [one, two],
     [two, one],
   ] as const) {
-    await eventually(`${member.name} uses the new key`, async () => (await meshOf(member)).keyGeneration === 3);
+    await eventually(`${member.name} uses the new key`, async () => (await meshOf(member)).keyGeneration === generation);
     await eventually(`${member.name} has one peer`, async () => (await signedPeers(member)).join() === other.name, 20_000);
   }
   await outside.run(['python3', '-c', `import socket; s=socket.create_connection(("${one.address}", ${TRAP_PORT}), 2)`]);
   const bans = async ({ enforcer }: Member): Promise<readonly string[]> => (await enforcer.json<BanRow[]>(['bans', 'list'])).map(ban => ban.target);
   await eventually('badger bans on the word of anvil', async () => (await bans(two)).includes(`${STRANGER}/32`));
-  expect((await meshOf(three)).keyGeneration).toBe(2);
+  expect((await meshOf(three)).keyGeneration).toBe(before);
   expect(await bans(three)).toEqual([]);
   // It asks for the key that it lacks, and gets nothing.
   await eventually(
@@ -193,5 +196,9 @@ test('leave says goodbye and removes what made it a member; the registrar does n
 
   // Its name is free for it again, with new keys.
   const { token } = await inviteFrom(one);
-  expect(await two.enforcer.json<JoinReport>(['mesh', 'join', token, '--name', two.name])).toMatchObject({ name: 'badger', keyGeneration: 3, met: ['anvil'] });
+  expect(await two.enforcer.json<JoinReport>(['mesh', 'join', token, '--name', two.name])).toMatchObject({
+    name: 'badger',
+    keyGeneration: (await meshOf(one)).keyGeneration,
+    met: ['anvil'],
+  });
 });
