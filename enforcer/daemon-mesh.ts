@@ -4,7 +4,7 @@
  */
 import { hostname } from 'node:os';
 import type { Address, Prefix } from '@honeymesh/intel/address';
-import { MINUTE_MS, type UnixMs } from '@honeymesh/intel/time';
+import { MINUTE_MS, rfc3339, type UnixMs } from '@honeymesh/intel/time';
 import type { MeshConfig } from './config/config.ts';
 import type { DegradedBoard } from './health/degraded.ts';
 import type { Log } from './health/log.ts';
@@ -249,7 +249,7 @@ export function createMeshPart({ config, directory, never }: MeshPartOptions, de
     },
     peers() {
       const at = now();
-      return (view?.peers ?? []).map(({ name, address, state, signed, site, signer }): PeerRow => {
+      return (view?.peers ?? []).map(({ name, address, state, signed, site, signer, answeredAt }): PeerRow => {
         const standing = signer === null ? null : ledger.standing(signer, at);
         return {
           name,
@@ -258,6 +258,7 @@ export function createMeshPart({ config, directory, never }: MeshPartOptions, de
           signed,
           site,
           key: signer,
+          answeredAt: answeredAt === null ? null : rfc3339(answeredAt),
           trust: standing?.trust ?? null,
           adviceAccepted: standing?.accepted ?? 0,
           adviceRefused: standing?.refused ?? 0,

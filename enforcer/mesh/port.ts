@@ -210,6 +210,8 @@ export interface PeerRow {
   readonly site: string | null;
   /** Under which the log names what it says; null without a certificate. */
   readonly key: KeyId | null;
+  /** When it last answered a probe at that address, RFC 3339; null: not yet. */
+  readonly answeredAt: string | null;
   /** 0..1; null without a certificate. */
   readonly trust: number | null;
   readonly adviceAccepted: number;

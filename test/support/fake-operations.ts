@@ -54,6 +54,7 @@ export const peerRow: PeerRow = {
   signed: true,
   site: 'lab',
   key: 'edc08893c67763f2' as KeyId,
+  answeredAt: '2026-11-24T12:00:00.000Z',
   trust: 0.95,
   adviceAccepted: 7,
   adviceRefused: 1,

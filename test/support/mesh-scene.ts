@@ -15,6 +15,8 @@ import { createLab, type Namespace } from '#test/support/namespaces.ts';
 
 export const TRAP_PORT = 2323;
 export const GROUP_KEY = Buffer.from(secretOf('group')).toString('base64');
+/** Where the plain member lives. */
+export const PLAIN = '10.80.0.90';
 const STRANGERS = 40;
 
 export interface MeshHostOptions {
@@ -72,7 +74,7 @@ export async function createMeshScene(members: readonly MeshHostOptions[]): Prom
     lab.ip(['link', 'set', port, 'master', 'br0'], switchboard);
   };
   plug(outside, 'p-out', ['10.80.0.99', ...strangers]);
-  plug(plain, 'p-plain', ['10.80.0.90']);
+  plug(plain, 'p-plain', [PLAIN]);
 
   const hosts: SceneHost[] = [];
   for (const [at, { name, site, bind = '0.0.0.0:7946', config = '' }] of members.entries()) {
@@ -111,7 +113,14 @@ ${mesh}${config}`,
       return fresh;
     },
     async touch(source, touched) {
-      const { stdout } = await outside.run(['python3', '-c', TOUCH, source, String(TRAP_PORT), ...touched.map(host => host.address)]);
+      const { stdout } = await (source === PLAIN ? plain : outside).run([
+        'python3',
+        '-c',
+        TOUCH,
+        source,
+        String(TRAP_PORT),
+        ...touched.map(host => host.address),
+      ]);
       return JSON.parse(stdout) as boolean[];
     },
     async knock(source, host, port) {
@@ -120,7 +129,7 @@ ${mesh}${config}`,
     plainMember(name) {
       const script = join(folder, `peer-${name}`);
       writeFileSync(script, `#!/bin/sh\nexec nsenter --net=${plain.path} -- ${OUR_PEER} "$@"\n`, { mode: 0o755 });
-      return peers.start(name, ['-bind', '10.80.0.90', '-port', '7946', '-key', GROUP_KEY], script);
+      return peers.start(name, ['-bind', PLAIN, '-port', '7946', '-key', GROUP_KEY], script);
     },
     async remove() {
       await peers.stop();

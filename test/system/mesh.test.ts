@@ -1,7 +1,7 @@
 /** Three whole enforcers of two sites, with kernels of their own: what one of them proves, the others drop, and only for as long as enough of them say so. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { eventually, type RunningEnforcer } from '#test/support/enforcer.ts';
-import { createMeshScene, type MeshScene, type SceneHost } from '#test/support/mesh-scene.ts';
+import { createMeshScene, type MeshScene, PLAIN, type SceneHost } from '#test/support/mesh-scene.ts';
 
 /** Allow-listed on the second host. */
 const FRIEND = '10.80.0.99';
@@ -121,10 +121,28 @@ describe('a mesh of three hosts', () => {
     await eventually(
       'what it says is refused and recorded',
       async () => (await one.events('advice-refused')).some(event => event.source === null && event.summary.includes('user message of an uncertified member')),
-      15_000,
+      25_000, // told every ten seconds, by the member and by the log
     );
     expect(await one.banOf(target)).toBeUndefined();
     expect(await scene.touch(target, [one])).toEqual([true]);
+  });
+
+  test('bans a member that touches a trap, by own evidence alone, and raises an alarm', async () => {
+    const answered = async (): Promise<boolean> => typeof (await one.peers()).find(peer => peer.name === 'plain')?.answeredAt === 'string';
+    await eventually('it answered a probe of one', answered);
+    expect(await scene.touch(PLAIN, [three])).toEqual([true]);
+    await eventually('three bans it', async () => (await three.banOf(PLAIN))?.enforced === true);
+    expect((await three.status()).degraded).toMatchObject([
+      { part: 'mesh', why: expect.stringContaining('the member plain at 10.80.0.90:7946 attacks this host') },
+    ]);
+    expect((await three.events('peer')).some(event => event.source === PLAIN && event.tier === 'E1')).toBe(true);
+    const refusal = 'plain is a member that answered lately';
+    await eventually('one heard of it, and bans no member on the word of another', async () =>
+      (await one.events('advice-refused')).some(event => event.source === PLAIN && event.summary.includes(refusal)),
+    );
+    expect(await one.banOf(PLAIN)).toBeUndefined();
+    await three.enforcer.honeymesh(['bans', 'remove', PLAIN]);
+    await eventually('the alarm is over', async () => (await three.status()).degraded.length === 0);
   });
 
   test('never traps its own ports, nor takes who knocks there for a scanner', async () => {

@@ -6,7 +6,7 @@ import { outputOption } from '../options.ts';
 import { table } from '../terminal.ts';
 
 const PEER_JSON =
-  '{name, address, state: "alive"|"suspect"|"dead"|"left", signed: true|false, site|null, key|null, trust: 0..1|null, adviceAccepted, adviceRefused}';
+  '{name, address, state: "alive"|"suspect"|"dead"|"left", signed: true|false, site|null, key|null, answeredAt|null, trust: 0..1|null, adviceAccepted, adviceRefused}';
 
 export function addPeers(program: Command, context: Context): void {
   const peers = program.command('peers').description('the other members of the mesh');
@@ -36,6 +36,7 @@ function peersText(rows: readonly PeerRow[], { terminal }: Context): string {
       { title: 'SIGNED', of: row => (row.signed ? 'yes' : 'NO') },
       { title: 'SITE', of: row => row.site ?? '-' },
       { title: 'KEY', of: row => row.key ?? '-' },
+      { title: 'ANSWERED', of: row => row.answeredAt ?? 'never' },
       { title: 'TRUST', of: row => row.trust?.toFixed(2) ?? '-', right: true },
       { title: 'ACCEPTED', of: row => String(row.adviceAccepted), right: true },
       { title: 'REFUSED', of: row => String(row.adviceRefused), right: true },

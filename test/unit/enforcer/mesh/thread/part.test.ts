@@ -118,6 +118,7 @@ describe('a host with a mesh', () => {
         signed: true,
         site: 'lab',
         key: '0000000000000002',
+        answeredAt: expect.stringMatching(/Z$/),
         trust: 1,
         adviceAccepted: 0,
         adviceRefused: 0,
