@@ -11,12 +11,20 @@ export interface KeptAdvisory {
   readonly bytes: Uint8Array;
 }
 
+export interface Ground {
+  readonly head: Head | null;
+  /** The advisory that the batch became, if it did. */
+  readonly known: KeptAdvisory | null;
+  /** How many listen, by the last count. */
+  readonly listening: number;
+}
+
 export interface Advisories {
   head(): Promise<Head | null>;
   /** Begins a numbering where there is none. */
   begin(now: number): Promise<void>;
-  /** The advisory that this batch became, if it did. */
-  ofBatch(batch: string): Promise<KeptAdvisory | null>;
+  /** What a new number needs, in one request. */
+  forBatch(batch: string): Promise<Ground>;
   /** False: another one was faster, or the batch has a number. */
   commit(next: Head, advisory: { readonly batch: string; readonly bytes: Uint8Array; readonly expiresAt: number }, now: number): Promise<boolean>;
   /** Ascending; those whose content has ended are not among them. */
@@ -24,8 +32,6 @@ export interface Advisories {
   /** Urgent advice was left to the digest. */
   noteOverBudget(now: number): Promise<void>;
   wasOverBudget(): Promise<boolean>;
-  /** How many listen, by the last count. */
-  listening(): Promise<number>;
   keepListening(listening: number): Promise<void>;
   /** The object that holds the snapshot of a minute ago at the most. */
   snapshot(): Promise<KeptObject | null>;
@@ -55,11 +61,14 @@ export function createAdvisories(tables: Tables): Advisories {
       return item === undefined ? null : headOf(item);
     },
     begin: async now => void (await tables.put('advisories', { ...HEAD, epoch: now, number: 0, level: 0, at: 0 }, [{ is: 'absent' }])),
-    async ofBatch(batch) {
-      const item = await tables.get('advisories', batchKey(batch));
-      if (item === undefined) return null;
-      const advisory = await tables.get('advisories', { series: seriesOf(numberOf(item, 'epoch')), id: numberText(numberOf(item, 'number')) });
-      return { number: numberOf(item, 'number'), bytes: advisory === undefined ? new Uint8Array(0) : bytesOf(advisory, 'bytes') };
+    async forBatch(batch) {
+      const items = await tables.getMany('advisories', [HEAD, LISTENING, batchKey(batch)]);
+      const [head, counted, given] = [HEAD, LISTENING, batchKey(batch)].map(({ series, id }) => items.find(item => item.series === series && item.id === id));
+      const ground = { head: head === undefined ? null : headOf(head), listening: counted === undefined ? PRESUMED_LISTENING : numberOf(counted, 'listening') };
+      if (given === undefined) return { ...ground, known: null };
+      const [epoch, number] = [numberOf(given, 'epoch'), numberOf(given, 'number')];
+      const advisory = await tables.get('advisories', { series: seriesOf(epoch), id: numberText(number) });
+      return { ...ground, known: { number, bytes: advisory === undefined ? new Uint8Array(0) : bytesOf(advisory, 'bytes') } };
     },
     async commit(next, { batch, bytes, expiresAt }, now) {
       const { epoch, number, spent } = next;
@@ -81,10 +90,6 @@ export function createAdvisories(tables: Tables): Advisories {
     },
     noteOverBudget: async now => void (await tables.put('advisories', { ...OVER_BUDGET, expiresAt: now + 2 * MINUTE_MS })),
     wasOverBudget: async () => (await tables.get('advisories', OVER_BUDGET)) !== undefined,
-    async listening() {
-      const item = await tables.get('advisories', LISTENING);
-      return item === undefined ? PRESUMED_LISTENING : numberOf(item, 'listening');
-    },
     keepListening: async listening => void (await tables.put('advisories', { ...LISTENING, listening })),
     async snapshot() {
       const item = await tables.get('advisories', SNAPSHOT);

@@ -34,10 +34,14 @@ export async function sendDigest(options: PassOnOptions, deps: DigestDeps): Prom
   const refs = await deps.envelopes.waiting(MOST_WAITING);
   const kept = (await deps.envelopes.get(refs)).filter(one => one.expiresAt > deps.now());
   const parcels = coalesce(outgoingOf(kept, await signersOf(kept, deps.peers)));
-  const budget = { deliveriesPerSecond: options.deliveriesPerSecond, subscribers: 1 };
   for (const parcel of parcels) {
     const batch = `digest-${batchName(parcel.refs.map(refText))}`;
-    const advised = await advise(batch, parcel, { clusterId: options.clusterId, kind: 'digest', budget, overBudget }, deps);
+    const advised = await advise(
+      batch,
+      parcel,
+      { clusterId: options.clusterId, kind: 'digest', deliveriesPerSecond: options.deliveriesPerSecond, overBudget },
+      deps,
+    );
     if (advised.kind === 'sent') await deps.envelopes.passedOn(advised.passedOn);
   }
   if (parcels.length === 0) await sayHead(overBudget, options.clusterId, deps);

@@ -51,12 +51,11 @@ export async function passOn(arrivals: readonly Arrival[], options: PassOnOption
   const live = arrivals.flatMap(({ kept }) => (kept.expiresAt > now ? readOf(kept) : []));
   const retractions = live.flatMap(({ envelope, intel }) => retractionsOf(envelope, intel.withdrawals));
   // What a report waits for is requests one after the other: these do not need each other.
-  const [signers, subscribers] = await Promise.all([
+  const [signers] = await Promise.all([
     signersOf(
       live.map(one => one.kept),
       deps.peers,
     ),
-    deps.advisories.listening(),
     keepCount(live, retractions, deps),
   ]);
   const targets = [...new Set(live.flatMap(({ intel }) => intel.advice.map(({ target }) => target)))];
@@ -67,11 +66,11 @@ export async function passOn(arrivals: readonly Arrival[], options: PassOnOption
   const along = await waitingOn(states, live, deps);
   const kept = [...urgent.map(one => one.kept), ...along];
   const parcels = coalesce(outgoingOf(kept, [...signers, ...(await signersOf(along, deps.peers))]));
-  const budget = { deliveriesPerSecond: options.deliveriesPerSecond, subscribers };
+  const advising = { clusterId: options.clusterId, kind: 'urgent', deliveriesPerSecond: options.deliveriesPerSecond, overBudget: false } as const;
   const batch = batchName(arrivals.map(({ event }) => event));
   let advisories = 0;
   for (const [at, parcel] of parcels.entries()) {
-    const advised = await advise(`${batch}-${at}`, parcel, { clusterId: options.clusterId, kind: 'urgent', budget, overBudget: false }, deps);
+    const advised = await advise(`${batch}-${at}`, parcel, advising, deps);
     if (advised.kind === 'over-budget') {
       await deps.advisories.noteOverBudget(now);
       return { urgent: urgent.length, advisories, overBudget: true };

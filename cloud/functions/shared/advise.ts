@@ -5,7 +5,6 @@ import { type AdvisoryKind, advisoryMessage, decodeAdvisory, encodeAdvisory, wit
 import { ADVISORY_TOPIC, DIGEST_TOPIC } from '@honeymesh/intel/hub-topics';
 import { unixMs } from '@honeymesh/intel/time';
 import type { Outgoing, Parcel } from '../../hub/coalesce.ts';
-import type { Budget } from '../../hub/governor.ts';
 import { nextHead } from '../../hub/head.ts';
 import type { Identity } from '../../hub/identity.ts';
 import { sha256 } from '../../hub/keys.ts';
@@ -26,7 +25,7 @@ export interface AdviseDeps {
 export interface Advising {
   readonly clusterId: Uint8Array;
   readonly kind: Exclude<AdvisoryKind, 'snapshot'>;
-  readonly budget: Budget;
+  readonly deliveriesPerSecond: number;
   readonly overBudget: boolean;
 }
 
@@ -40,12 +39,12 @@ const TOPICS = { urgent: ADVISORY_TOPIC, digest: DIGEST_TOPIC } as const;
 export async function advise(batch: string, parcel: Parcel, advising: Advising, deps: AdviseDeps): Promise<Advised> {
   for (let tries = 0; tries < MOST_TRIES; tries++) {
     if (tries > 0) await deps.sleep(5 * tries);
-    const [known, head] = await Promise.all([deps.advisories.ofBatch(batch), deps.advisories.head()]);
+    const { head, known, listening } = await deps.advisories.forBatch(batch);
     if (known !== null) {
       if (known.bytes.length > 0) await deps.publish(TOPICS[advising.kind], known.bytes);
       return { kind: 'sent', number: known.number, passedOn: refsIn(known.bytes) };
     }
-    const step = nextHead(head, advising.kind, advising.budget, deps.now());
+    const step = nextHead(head, advising.kind, { deliveriesPerSecond: advising.deliveriesPerSecond, subscribers: listening }, deps.now());
     if (step.kind === 'over-budget') return step;
     const { epoch, number } = step.head;
     const bytes = await signed({ ...advising, epoch, number, head: number, issuedAt: unixMs(deps.now()), ...parcel }, advising.clusterId, deps.sign);

@@ -18,7 +18,7 @@ import { spanText } from '../../store/span-format.ts';
 
 export interface TakeDeps {
   readonly tables: Pick<Tables, 'transact'>;
-  readonly peers: Pick<Peers, 'identity' | 'epochs' | 'epochsWrite'>;
+  readonly peers: Pick<Peers, 'speaker' | 'epochsWrite'>;
   readonly envelopes: Pick<Envelopes, 'spans' | 'spanWrite' | 'spanCheck' | 'envelopeWrites'>;
   readonly verifier: Verifier;
   readonly now: () => number;
@@ -115,7 +115,7 @@ async function judgeGroup(group: readonly Reported[], thing: string, elsewhere: 
   const { spans: around } = neighbourhood(first.envelope);
   const beside = around.filter(span => span.index !== own.index);
   // All at once: a report waits for two requests one after the other, this and the transaction.
-  const [identity, spans, epochs] = await Promise.all([deps.peers.identity(thing), deps.envelopes.spans(thing, around), deps.peers.epochs(thing)]);
+  const [{ identity, epochs }, spans] = await Promise.all([deps.peers.speaker(thing), deps.envelopes.spans(thing, around)]);
   if (identity === null) return { judged: group.map(() => ({ kind: 'dropped', why: 'unknown-peer' })), writes: [], seqOf: new Map() };
   const kept = spans.get(spanText(own));
   let record: SpanRecord = kept?.value ?? { taken: [], refused: [] };

@@ -240,7 +240,7 @@ test('the digest runs by the clock, and counts who listens each fifth minute', a
   await heartbeat(event('heartbeat', writeHeartbeat({ v: 1, at: NOON, version: '1', mode: 'observe', bans: 0, waiting: 0, head: null, degraded: [] })));
   await digest({});
   expect(world().advisories()).toMatchObject([{ kind: 'digest', number: 0 }]);
-  expect(await world().stores.advisories.listening()).toBe(1);
+  expect(await world().stores.advisories.forBatch('x')).toMatchObject({ listening: 1 });
 });
 
 describe('an upload', () => {

@@ -1,5 +1,5 @@
 import { sealEnvelope } from '@honeymesh/intel/envelope';
-import { encodeReport } from '@honeymesh/intel/hub-report';
+import { cutReports, encodeReport } from '@honeymesh/intel/hub-report';
 import { DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, unixMs } from '@honeymesh/intel/time';
 import { describe, expect, test } from 'vitest';
 import { takeReport } from '#cloud/functions/shared/take-report.ts';
@@ -178,6 +178,24 @@ describe('a report', () => {
     const backlog = Array.from({ length: 128 }, (_, at) => world.envelope(host, at + 1, [advice(PUBLIC)], { issuedAt: NOON + at * 10 * SECOND_MS }));
     expect(await world.report(host, backlog)).toMatchObject({ taken: 128 });
     expect(world.tables.rows('envelopes')).toHaveLength(128);
+  });
+
+  test('of a day without the hub is taken whole when it comes back, but for what has ended', async () => {
+    const world = await hub();
+    world.at(NOON + DAY_MS);
+    const day = Array.from({ length: 1_440 }, (_, at) =>
+      world.envelope(host, at + 1, [advice(PUBLIC, { ttlS: 86_400 })], { issuedAt: NOON + at * MINUTE_MS, ttlS: 86_400 }),
+    );
+    const totals = { taken: 0, expired: 0, others: 0 };
+    for (const entries of cutReports(day.map(entryOf)).toReversed()) {
+      const outcome = await takeReport('web1', encodeReport(entries), world.rules, world.deps);
+      totals.taken += outcome.taken;
+      totals.expired += outcome.refused.get('expired') ?? 0;
+      totals.others += outcome.repeated + outcome.guilty;
+    }
+    expect(totals).toEqual({ taken: 1_439, expired: 1, others: 0 });
+    await world.receipts();
+    expect(world.receiptsOf(host)).toMatchObject([{ upTo: 1_440, ranges: [], refused: [{ seq: 1, why: 'expired' }] }]);
   });
 
   test('is delivered again where the tables failed, and nothing of it was kept by half', async () => {
