@@ -25,6 +25,7 @@ export type Begun = { readonly ok: true; readonly value: Beginning } | ({ readon
 
 const RESOLVE_MS = 5_000;
 const LONGEST_LABEL = 255;
+const LOST = 'join anew, with new keys: honeymesh mesh join TOKEN';
 const DISK = 'make room on the disk, or let root write to the state directory';
 
 export async function begin(settings: MeshSettings, state: MeshState, lookup: Lookup, now: UnixMs): Promise<Begun> {
@@ -45,6 +46,8 @@ export async function begin(settings: MeshSettings, state: MeshState, lookup: Lo
   const advertise = settings.advertise === null ? null : await advertised(settings.advertise, lookup);
   if (typeof advertise === 'string') return { ok: false, why: advertise, fix: 'set mesh.advertise to an address of this host that its peers reach' };
   const epoch = who.signer === null ? 0 : lastEpochOf(kept, who.signer) + 1;
+  // It signed before, for it remembers whom it met then, and knows no number that it used.
+  const countLost = epoch === 1 && (kept.trust?.names.length ?? 0) > 0;
   try {
     if (who.signer !== null) await state.keepEpoch(epoch);
     if (isEmpty(kept.keys) && settings.seedKey !== null) await state.keepKeys(ring.keys());
@@ -52,6 +55,7 @@ export async function begin(settings: MeshSettings, state: MeshState, lookup: Lo
     return { ok: false, why: `the mesh cannot keep its state: ${messageOf(error)}`, fix: DISK };
   }
   const complaints = kept.damaged.map((one, at) => ({ key: `damaged ${at}`, ...one }));
+  if (countLost) complaints.push({ key: 'own-key', why: 'this host lost count of what it said: peers refuse numbers that it used before', fix: LOST });
   if (who.complaint !== null) complaints.push({ key: 'identity', ...who.complaint });
   return { ok: true, value: { kept, signer: who.signer, ring, nonces, epoch, advertise, complaints } };
 }

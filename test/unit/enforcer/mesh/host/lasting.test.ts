@@ -1,4 +1,6 @@
 /** What outlasts a restart, and what a registrar orders. */
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { encodeIntel } from '@honeymesh/intel/advisories';
 import { sealEnvelope } from '@honeymesh/intel/envelope';
@@ -74,6 +76,21 @@ describe('a restart', () => {
     for (const payload of said) again.host.announce(payload);
     await sleep(100);
     expect(again.heard().filter(what => what.startsWith('advice'))).toEqual([]);
+  });
+
+  test('with its count lost complains, unless its own words tell the count', async () => {
+    const [alba, bruna] = [await hosts.start('alba'), await hosts.start('bruna')];
+    await meet(alba, bruna);
+    alba.host.share([shared()]);
+    await alba.stop();
+    await bruna.stop();
+    await rm(join(alba.directory, 'epoch.json'));
+    const again = await hosts.start('alba', { directory: alba.directory });
+    expect(again.complaints()).toEqual([]);
+    await again.stop();
+    expect((await createMeshState(alba.directory).load()).epoch).toBe(2);
+    for (const name of ['epoch.json', 'envelopes.bin']) await rm(join(alba.directory, name));
+    expect((await hosts.start('alba', { directory: alba.directory })).complaints()).toEqual(['own-key']);
   });
 
   test('with its count lost is told of by what others remember', async () => {
