@@ -111,6 +111,29 @@ describe.skipIf(go === null).concurrent('with memberlist', () => {
     expect(copies(theirs, 0)).toBe(5);
   });
 
+  // Protocol 1 has no ports in its messages: all its members use one, each on an address of its own.
+  test.for([
+    [2, 1, '127.0.11'],
+    [1, 2, '127.0.12'],
+    [2, 3, '127.0.13'],
+    [3, 2, '127.0.14'],
+    [3, 1, '127.0.15'],
+    [1, 3, '127.0.16'],
+    [5, 5, '127.0.17'],
+  ] as const)('ours of protocol %i and its of protocol %i are one mesh', async ([ofOurs, ofGo, network], context) => {
+    const scene = createScene(context, go, ['-key', key(3, 32), '-label', 'honeymesh', '-port', '17947']);
+    const [theirs, ours] = await Promise.all([
+      scene.theirs('theirs', ['-bind', `${network}.1`, '-proto', `${ofGo}`]),
+      scene.ours('ours', ['-bind', `${network}.2`, '-proto', `${ofOurs}`]),
+    ]);
+    await scene.mesh([theirs, ours]);
+    await ours.tell(`send-best-effort theirs ${base64('from ours')}`);
+    await theirs.tell(`send-best-effort ours ${base64('from theirs')}`);
+    await theirs.until('ours', heard('from ours'));
+    await ours.until('theirs', heard('from theirs'));
+    context.expect((await ours.tell('ping theirs')).rtt_us).toBeGreaterThan(0);
+  });
+
   test('the two blobs that ours refuses end a Go process: this is why they are tests of ours', async context => {
     const scene = createScene(context, go, ['-key', key(3, 32)]);
     const [one, other, ours] = await Promise.all([scene.theirs('one'), scene.theirs('other'), scene.ours('ours')]);

@@ -82,6 +82,34 @@ describe('two of ours', () => {
     expect((await b.members()).map(({ node }) => node)).toEqual(['b']);
   });
 
+  test('a mesh in clear moves to encryption in three steps, one member after the other, and nobody is ever alone', async () => {
+    const stages = [[], ['-verify-in=false', '-verify-out=false'], ['-verify-in=false'], []];
+    let [a, b] = await two(['-verify-in', '-verify-out']);
+    const heard = async (from: Peer, to: Peer, text: string): Promise<void> => {
+      await from.tell(`broadcast ${base64(text)}`);
+      await to.until(text, event => event.ev === 'user' && event.data === base64(text));
+    };
+    const restart = async (peer: Peer, other: Peer, flags: readonly string[]): Promise<Peer> => {
+      await peer.tell('leave 5s');
+      await peer.quit();
+      const again = await peers.start(peer.name, ['-key', KEY_32, ...flags]);
+      await again.tell(`join ${other.addr}`);
+      return again;
+    };
+    for (const [stage, flags] of stages.entries()) {
+      if (stage === 0) continue;
+      a = await restart(a, b, flags);
+      await heard(a, b, `a of stage ${stage}`);
+      await heard(b, a, `b of stage ${stage - 1}`);
+      b = await restart(b, a, flags);
+      await heard(b, a, `b of stage ${stage}`);
+      await heard(a, b, `a of stage ${stage}, again`);
+    }
+    // Who speaks in clear is a stranger from now on.
+    const plain = await peers.start('plain');
+    expect(await plain.ask(`join ${a.addr}`)).toMatchObject({ ok: false });
+  });
+
   test('keys change in three steps while both talk, and nothing is lost', async () => {
     const [first, second] = [KEY_32, key(9, 32)];
     const [a, b] = await two(['-key', first]);
