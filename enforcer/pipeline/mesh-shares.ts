@@ -2,12 +2,14 @@
  * What this host tells its peers: each decision that is for others, at once; and after a start what they were not told yet. The event log is the memory of
  * what was told, so that a restart repeats nothing, and forgets no lift.
  */
-import { isHostPrefix, networkOf, type Prefix } from '@honeymesh/intel/address';
+import { familyOf, isHostPrefix, networkOf, type Prefix } from '@honeymesh/intel/address';
 import type { Advice } from '@honeymesh/intel/advisories';
 import type { Ban } from '@honeymesh/intel/bans';
 import type { NewEvent, StoredEvent } from '@honeymesh/intel/events';
 import { DAY_MS, MINUTE_MS, rfc3339, SECOND_MS, type UnixMs, unixMs } from '@honeymesh/intel/time';
+import { ADVICE_POLICY } from '../ledger/advice/advice.ts';
 import { type Shared, sharedBy } from '../ledger/advice/share.ts';
+import { sizeOf } from '../ledger/advice/signers.ts';
 import type { Decision, Ledger } from '../ledger/decisions.ts';
 import type { Store } from '../store/port.ts';
 import type { Pipeline } from './pipeline.ts';
@@ -50,6 +52,11 @@ const MOST_READ = 50_000;
 const PAGE = 10_000;
 /** A member that has just started hears from its disk and its peers what it said before, and cannot take back what it does not know of yet. */
 const RECALLED_MS = MINUTE_MS;
+/**
+ * Of what peers take from one signer in an hour. A host that joins with thousands of bans would else have told all that it may, and not be heard when it is
+ * attacked a minute later.
+ */
+const CATCH_UP_SHARE = 0.25;
 /** Clocks and rounding: an end so much later is no news. */
 const SLACK_MS = 2 * SECOND_MS;
 
@@ -135,6 +142,17 @@ export function createMeshShares({ never }: MeshSharesOptions, { ledger, store, 
     return before.until + SLACK_MS < Math.min(expiresAt, before.at + DAY_MS);
   }
 
+  function newestUntold(at: UnixMs): readonly Shared[] {
+    const left = { 4: ADVICE_POLICY.mostPerHour.ipv4 * CATCH_UP_SHARE, 6: ADVICE_POLICY.mostPerHour.ipv6 * CATCH_UP_SHARE };
+    const newestFirst = [...ledger.bans()].sort((one, other) => other.createdAt - one.createdAt);
+    return newestFirst.flatMap(ban => {
+      const shared = sharedBy({ kind: 'ban', ban, change: 'new', because: null }, never);
+      if (shared?.kind !== 'advise' || shared.expiresAt <= at || waiting.has(shared.target) || !isNews(ban, shared.expiresAt)) return [];
+      left[familyOf(ban.target)] -= sizeOf(ban.target);
+      return left[familyOf(ban.target)] < 0 ? [] : [shared];
+    });
+  }
+
   return {
     decided(decisions) {
       let any = false;
@@ -162,12 +180,8 @@ export function createMeshShares({ never }: MeshSharesOptions, { ledger, store, 
       recalledAt = unixMs(now() + RECALLED_MS);
       for (const shared of waiting.values()) if (shared.kind === 'withdraw') again.set(shared.target, shared);
       if (rememberedFor !== signer) await remember(signer);
-      const at = now();
-      for (const ban of ledger.bans()) {
-        const shared = sharedBy({ kind: 'ban', ban, change: 'new', because: null }, never);
-        if (shared?.kind !== 'advise' || shared.expiresAt <= at || waiting.has(shared.target)) continue;
-        if (isNews(ban, shared.expiresAt)) wait(shared);
-      }
+      for (const shared of waiting.values()) if (shared.kind === 'advise') waiting.delete(shared.target); // it is in the ledger, if it holds still
+      for (const shared of newestUntold(now())) wait(shared);
       await flush();
     },
     tick() {

@@ -19,7 +19,8 @@ const settle = (): Promise<void> => new Promise(setImmediate);
 /** A host with a mesh that takes what it is told, as long as it is up, and says it under the next number. */
 function sharing(store?: ReturnType<typeof createRig>['store']) {
   const decisions: (readonly Decision[])[] = [];
-  const rig = createRig({ onDecided: decided => decisions.push(decided) });
+  const capacity = { ipv4: 4_000, ipv6: 100, ipv6Exact: 100, rules: 100 };
+  const rig = createRig({ policy: { capacity }, onDecided: decided => decisions.push(decided) });
   if (store !== undefined) rig.store.events.push(...store.events);
   const told: Shared[] = [];
   const mesh = { up: true, seq: 0 };
@@ -136,6 +137,25 @@ describe('after a start', () => {
     await host.catchUp();
     expect(host.brief()).toEqual([]);
     await host.catchUp('key 2');
+    expect(host.brief()).toEqual([`advise ${TARGET}`]);
+  });
+
+  test('of thousands of bans the newest are told, and no more than leave room for news', async () => {
+    const host = sharing();
+    host.mesh.up = false;
+    for (let at = 0; at < 2_000; at++) {
+      host.pipeline.sight(touchOf(`198.18.${at >> 8}.${at & 255}`, host.now()));
+      host.pass(1);
+    }
+    await host.decide();
+    host.mesh.up = true;
+    await host.catchUp();
+    const told = host.brief();
+    expect(told).toHaveLength(1_024);
+    expect(told).toContain('advise 198.18.7.207/32');
+    expect(told).not.toContain('advise 198.18.0.0/32');
+    host.pipeline.sight(touchOf(SOURCE, host.now()));
+    await host.decide();
     expect(host.brief()).toEqual([`advise ${TARGET}`]);
   });
 
