@@ -8,7 +8,7 @@ import { introduce, type Registered, type Trust } from '../../hub/identity.ts';
 import type { Verifier } from '../../hub/keys.ts';
 import { numberText } from '../../hub/numbers.ts';
 import type { Advisories, KeptAdvisory, KeptObject } from '../../store/advisories.ts';
-import type { Envelopes } from '../../store/envelopes.ts';
+import type { Envelopes, KeptEnvelope } from '../../store/envelopes.ts';
 import type { Peers } from '../../store/peers.ts';
 import { type AdviseDeps, outgoingOf, signed, signersOf } from '../shared/advise.ts';
 
@@ -47,6 +47,9 @@ const LONGEST_INLINE_BYTES = 72_000;
 /** At most LONGEST_OBJECT_BYTES. */
 const MOST_NUMBERS = 160;
 const MOST_IN_SNAPSHOT = 50_000;
+/** Of 10,000 hosts, at most. */
+const CERTIFICATES_ROOM_BYTES = 3 * 1_048_576;
+const ENVELOPE_LENGTH_BYTES = 2;
 
 export async function answer(thing: string, question: Question, trust: Trust, deps: AnswerDeps): Promise<Answer> {
   const { id } = question;
@@ -105,7 +108,7 @@ async function snapshot(id: string, trust: Trust, deps: AnswerDeps): Promise<Ans
   const made = await deps.advisories.snapshot();
   if (made !== null) return snapshotLink(id, made, deps);
   const head = await deps.advisories.head();
-  const kept = await deps.envelopes.all(MOST_IN_SNAPSHOT);
+  const kept = longestLived(await deps.envelopes.all(MOST_IN_SNAPSHOT));
   const [parcel] = coalesce(outgoingOf(kept, await signersOf(kept, deps.peers)), LONGEST_OBJECT_BYTES);
   const content = { certificates: parcel?.certificates ?? [], envelopes: parcel?.envelopes ?? [] };
   const numbers = { epoch: head?.epoch ?? 0, number: 0, head: head?.number ?? 0 };
@@ -117,6 +120,17 @@ async function snapshot(id: string, trust: Trust, deps: AnswerDeps): Promise<Ans
   // A fleet that meets a new epoch asks all at once: one snapshot a minute is made for it.
   await deps.advisories.keepSnapshot(object, deps.now());
   return snapshotLink(id, object, deps);
+}
+
+/** What fits: where that is not all, what ends first is left out. */
+export function longestLived(kept: readonly KeptEnvelope[], roomBytes: number = LONGEST_OBJECT_BYTES - CERTIFICATES_ROOM_BYTES): readonly KeptEnvelope[] {
+  let bytes = 0;
+  return [...kept]
+    .sort((one, other) => other.expiresAt - one.expiresAt)
+    .filter(one => {
+      bytes += ENVELOPE_LENGTH_BYTES + one.envelope.length;
+      return bytes <= roomBytes;
+    });
 }
 
 async function snapshotLink(id: string, { key, bytes }: KeptObject, { objects }: AnswerDeps): Promise<Answer> {

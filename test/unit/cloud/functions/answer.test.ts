@@ -2,6 +2,7 @@ import { decodeAdvisoryList } from '@honeymesh/intel/hub-advisory';
 import { readAnswer, readQuestion, writeMessage } from '@honeymesh/intel/hub-messages';
 import { DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, unixMs } from '@honeymesh/intel/time';
 import { describe, expect, test } from 'vitest';
+import { longestLived } from '#cloud/functions/answers/answer.ts';
 import { issueNodeCertificate, issueRegistrarCertificate } from '#enforcer/mesh/signed/certificates.ts';
 import { edPublicOf, kidOf, xPublicOf } from '#enforcer/mesh/signed/keys.ts';
 import { advice, CLUSTER, NOON, real, secretOf, trust } from '#test/support/hm1.ts';
@@ -135,6 +136,19 @@ describe('a snapshot', () => {
     await world.ask('db1', { ask: 'snapshot' });
     expect(world.objects.size).toBe(2);
   });
+});
+
+test('a snapshot that does not hold all leaves out what ends first', () => {
+  const kept = (expiresAt: number) => ({
+    ref: { kid: 'k' as never, id: String(expiresAt) },
+    thing: 'web1',
+    site: 'home',
+    votesFrom: 0,
+    envelope: new Uint8Array(98),
+    expiresAt,
+  });
+  expect(longestLived([kept(1), kept(3), kept(2)], 200).map(one => one.expiresAt)).toEqual([3, 2]);
+  expect(longestLived([kept(1), kept(3), kept(2)])).toHaveLength(3);
 });
 
 test('an upload is offered under the name of who asks', async () => {

@@ -7,6 +7,7 @@ import { HOUR_MS, MINUTE_MS, SECOND_MS } from '@honeymesh/intel/time';
 import { beforeEach, describe, expect, test, vi } from 'vitest';
 import { FUNCTIONS, SETTINGS } from '#cloud/functions/functions.ts';
 import { codeName } from '#cloud/hub/enrolment-codes.ts';
+import { createCodes } from '#cloud/store/codes.ts';
 import { createPeers } from '#cloud/store/peers.ts';
 import { edPublicOf } from '#enforcer/mesh/signed/keys.ts';
 import { advice, CLUSTER, NOON, real, trust } from '#test/support/hm1.ts';
@@ -271,7 +272,7 @@ describe('the provisioning hook', () => {
     claimCertificateId: 'c', certificateId: 'd', templateArn: 'arn', clientId: 'x', ...beside,
     parameters: { ThingName: 'new1', Site: 'home', Kid: host.certificate.kid, Code: CODE, ...more },
   }); // biome-ignore format: as IoT sends it
-  const allow = async (left: number, expiresAt = NOON + HOUR_MS) => world().tables.put('codes', { code: codeName(CODE), site: 'home', left, expiresAt });
+  const allow = async (left: number, expiresAt = NOON + HOUR_MS) => createCodes(world().tables).create(codeName(CODE), { site: 'home', left, expiresAt });
 
   test('lets in so many hosts as the code says, each as one that came by claim', async () => {
     const hook = await load('provisioning-hook');
