@@ -87,3 +87,49 @@ describe('hostile bytes of HM1', () => {
     },
   );
 });
+
+describe('bombs of HM1 cost bounded time and memory', () => {
+  const MOST_MS = 500;
+  const MOST_BYTES = 64 * 1_048_576;
+  const MEGABYTE = 1_048_576;
+  const HEAD = Uint8Array.of(...Buffer.from('HMS'), 1);
+  const section = (tag: number, length: number, fill: (at: number) => number): Uint8Array => {
+    const bytes = new Uint8Array(5 + length);
+    bytes.set([tag, length >>> 24, length >>> 16, length >>> 8, length]);
+    for (let at = 0; at < length; at++) bytes[5 + at] = fill(at);
+    return bytes;
+  };
+  const exchange = (sections: readonly Uint8Array[]): Uint8Array => Uint8Array.from(Buffer.concat([HEAD, ...sections]));
+  const flipped = (bytes: Uint8Array): Uint8Array => Uint8Array.from(bytes, (byte, at) => (at === bytes.length - 1 ? byte ^ 1 : byte));
+  const many = (bytes: Uint8Array, tag: number): Uint8Array => {
+    const one = section(tag, bytes.length, at => bytes[at] ?? 0);
+    return exchange(Array.from({ length: Math.floor((MEGABYTE - 4) / one.length) }, () => one));
+  };
+
+  test.each<[string, Uint8Array]>([
+    ['200,000 empty sections', exchange(Array.from({ length: 200_000 }, () => section(9, 0, () => 0)))],
+    ['a section that claims four thousand million bytes', exchange([Uint8Array.of(5, 0xff, 0xff, 0xff, 0xff, 1, 2, 3)])],
+    ['a digest of 60,000 speakers', exchange([section(1, MEGABYTE - 20, at => (at % 9 === 0 ? 0 : at))])],
+    ['a digest of 65,535 ranges', exchange([section(1, MEGABYTE - 20, at => (at === 9 ? 1 : at === 18 || at === 19 ? 0xff : 1))])],
+    ['a digest of numbers without an end', exchange([section(1, MEGABYTE - 20, () => 0xff)])],
+    ['holdings of 255 lists, of which two are there', exchange([section(2, 40, at => (at === 0 ? 255 : at))])],
+    ['thousands of certificates that nobody signed', many(flipped(host.certificate.bytes), 3)],
+    ['thousands of lists that are none', many(Uint8Array.of(...Buffer.from('HMR'), 1, 2, 3), 4)],
+    [
+      'thousands of envelopes that nobody signed',
+      many(flipped(signedBy(host, encodeIntel({ advice: [advice('203.0.113.9/32')], withdrawals: [] }), signatures, { epoch: 77 })), 5),
+    ],
+    ['a megabyte of nothing', new Uint8Array(MEGABYTE)],
+  ])('%s', (_, bomb) => {
+    const before = process.memoryUsage();
+    const started = process.cpuUsage();
+    const now = unixMs(NOON + 3_600_000);
+    other.merge(bomb, 'a bomber', now);
+    other.payload(bomb, 'a bomber', now);
+    other.localState(false, now, bomb);
+    for (const read of [openEnvelope, decodeIntel, decodeAccusations, decodeLeave, decodeRekey, readCertificate, readRevocations]) read(bomb);
+    expect(process.cpuUsage(started).user / 1_000).toBeLessThan(MOST_MS);
+    const after = process.memoryUsage();
+    expect(after.heapUsed + after.arrayBuffers - before.heapUsed - before.arrayBuffers).toBeLessThan(MOST_BYTES);
+  });
+});
