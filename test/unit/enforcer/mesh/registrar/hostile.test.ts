@@ -148,6 +148,23 @@ describe('over the wire', () => {
     }
   });
 
+  test('who says nothing, or half a request, is let go of within seconds', async () => {
+    const startedMs = performance.now();
+    const silent = connectTcp(scene.port, '127.0.0.1');
+    const slow = connectTls({ host: '127.0.0.1', port: scene.port, rejectUnauthorized: false }, () => slow.write('POST /mesh/v1/join HTTP/1.1\r\nhost: x\r\n'));
+    await Promise.all(
+      [silent, slow].map(
+        socket =>
+          new Promise<void>(resolve => {
+            socket.on('error', () => {});
+            socket.on('data', () => {});
+            socket.on('close', () => resolve());
+          }),
+      ),
+    );
+    expect(performance.now() - startedMs).toBeLessThan(9_000);
+  });
+
   test('older TLS is not spoken', async () => {
     const failure = await new Promise(resolve => {
       const socket = connectTls({ host: '127.0.0.1', port: scene.port, maxVersion: 'TLSv1.2', rejectUnauthorized: false }, () => resolve('spoken'));
