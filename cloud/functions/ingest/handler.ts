@@ -25,7 +25,7 @@ export const handler = async (event: unknown): Promise<void> => {
     telemetry.count('Repeated', outcome.repeated);
     telemetry.count('Refused', outcome.refused);
     if (outcome.refused.size > 0) telemetry.warn('refused', { thing: heard.value.thing, ...Object.fromEntries(outcome.refused) });
-    if (await countRefusals(heard.value, Math.min(outcome.guilty, 1), limit, { ...deps, deactivate })) telemetry.count('Quarantined');
+    if (await countRefusals(heard.value, outcome.guilty, limit, { ...deps, deactivate })) telemetry.count('Quarantined');
   } finally {
     telemetry.flush();
   }

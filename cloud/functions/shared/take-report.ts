@@ -31,7 +31,7 @@ export interface ReportOutcome {
   taken: number;
   repeated: number;
   readonly refused: Map<Refusal, number>;
-  /** Refusals that speak against the host. One message counts once: a backlog under an old key is no attack. */
+  /** Refusals that speak against the host. Another key counts once in a message: a backlog that was signed with an old one is no attack. */
   guilty: number;
 }
 
@@ -61,7 +61,7 @@ export async function takeReport(thing: string, bytes: Uint8Array, rules: AdmitR
 
 function refuse(outcome: ReportOutcome, why: Refusal): void {
   outcome.refused.set(why, (outcome.refused.get(why) ?? 0) + 1);
-  if (isGuilty(why as Drop)) outcome.guilty++;
+  if (isGuilty(why as Drop) && !(why === 'other-key' && outcome.refused.get(why) !== 1)) outcome.guilty++;
 }
 
 function count(outcome: ReportOutcome, judged: readonly Judged[]): void {

@@ -111,9 +111,15 @@ describe('a report', () => {
 
   test('that another host signed is refused, whoever brings it', async () => {
     const world = await hub();
-    const outcome = await world.report(host, [world.envelope(host, 1, [advice(PUBLIC)])], 'db1');
-    expect([...outcome.refused]).toEqual([['other-key', 1]]);
+    const outcome = await world.report(
+      host,
+      [1, 2, 3].map(seq => world.envelope(host, seq, [advice(PUBLIC)])),
+      'db1',
+    );
+    expect([...outcome.refused]).toEqual([['other-key', 3]]);
     expect(outcome.guilty).toBe(1);
+    const forged = [1, 2, 3].map(seq => world.envelope(host, seq, [advice(PUBLIC)]).with(-1, 0xff));
+    expect((await world.report(host, forged)).guilty).toBe(3);
   });
 
   test('of a stranger, of another cluster, or altered is refused and leaves no trace', async () => {
