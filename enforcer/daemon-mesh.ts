@@ -171,6 +171,7 @@ export function createMeshPart({ config, directory, never }: MeshPartOptions, de
         see(word.view);
         break;
       case 'heard':
+        for (const input of word.inputs) if (input.kind === 'advice' && input.advice.site !== null) surroundings.heardFrom(input.advice.site);
         desk.heard(word.inputs);
         break;
       case 'peer':

@@ -8,10 +8,13 @@ import type { MeshPeer, MeshView } from '../port.ts';
 
 const ANSWERED_MS = 10 * MINUTE_MS;
 const LOOKED_AT = 256;
+const MOST_SITES = 256;
 
 export interface ViewedSurroundings extends MeshSurroundings {
   /** null: the mesh is down. Who answered within 10 minutes stays untouchable for the rest of them, and votes are counted as before. */
   see(view: MeshView | null): void;
+  /** Somebody certified for this site spoke: it counts before the next view does, or two hosts of one site would be a quorum until then. */
+  heardFrom(site: string): void;
   /** This host is no member any more. */
   forget(): void;
   /** Members at addresses in `prefix`, whatever their state. */
@@ -26,6 +29,8 @@ interface Answered {
 export function createSurroundings({ now }: { readonly now: () => UnixMs }): ViewedSurroundings {
   let peers: readonly MeshPeer[] = [];
   let counted = { sites: 1, hosts: 1 };
+  /** Since the last view. */
+  const spoke = new Set<string>();
   let answered = new Map<Address, Answered>();
   let answeredTable: PrefixTable<Answered> | undefined;
   let table: PrefixTable<readonly MeshPeer[]> | undefined;
@@ -65,10 +70,18 @@ export function createSurroundings({ now }: { readonly now: () => UnixMs }): Vie
     see(seen) {
       peers = seen?.peers ?? [];
       table = undefined;
-      if (seen !== null) counted = { sites: Math.max(1, seen.sites), hosts: Math.max(1, seen.hosts) };
+      if (seen !== null) {
+        counted = { sites: Math.max(1, seen.sites), hosts: Math.max(1, seen.hosts) };
+        spoke.clear();
+        if (seen.self.site !== null) spoke.add(seen.self.site);
+      }
       remember();
     },
+    heardFrom(site) {
+      if (spoke.size < MOST_SITES) spoke.add(site);
+    },
     forget() {
+      spoke.clear();
       peers = [];
       table = undefined;
       counted = { sites: 1, hosts: 1 };
@@ -77,7 +90,7 @@ export function createSurroundings({ now }: { readonly now: () => UnixMs }): Vie
     },
     membersIn: prefix => tableOf().within(prefix, LOOKED_AT).flat(),
     get sites() {
-      return counted.sites;
+      return Math.max(counted.sites, spoke.size);
     },
     get hosts() {
       return counted.hosts;

@@ -59,3 +59,14 @@ test('who left the mesh is alone', () => {
   surroundings.forget();
   expect([surroundings.sites, surroundings.hosts, surroundings.answered(at('198.51.100.0/24'))]).toEqual([1, 1, null]);
 });
+
+test('a site that spoke counts before the next view does: two hosts of it are one voice', () => {
+  const { surroundings } = watched();
+  surroundings.see(meshView([], { sites: 1, hosts: 1 }));
+  surroundings.heardFrom('home'); // this host's own
+  expect(surroundings.sites).toBe(1);
+  surroundings.heardFrom('lab');
+  expect(surroundings.sites).toBe(2);
+  surroundings.see(meshView([], { sites: 1, hosts: 1 })); // its certificate was revoked
+  expect(surroundings.sites).toBe(1);
+});
