@@ -1,8 +1,8 @@
 /** As many of ours as of Go's in one mesh: all know all, one message reaches all, and idle costs what it costs there. */
 import { afterAll, describe, test } from 'vitest';
 import { buildGoPeer } from '#test/support/go-peer.ts';
-import type { Peer, PeerEvent } from '#test/support/mesh-peers.ts';
 import { createScene, pause } from '#test/support/go-scene.ts';
+import type { Peer, PeerEvent } from '#test/support/mesh-peers.ts';
 
 const go = buildGoPeer();
 afterAll(() => go?.remove());

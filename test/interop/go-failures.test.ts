@@ -1,8 +1,8 @@
 /** Ours and hashicorp/memberlist v0.7.0 where something fails: paths, processes, datagrams. LAN timings unless a test says otherwise. */
 import { afterAll, describe, type TestContext, test } from 'vitest';
 import { buildGoPeer } from '#test/support/go-peer.ts';
-import { base64, type Peer, type PeerEvent } from '#test/support/mesh-peers.ts';
 import { allAlive, createScene, pause, type Scene } from '#test/support/go-scene.ts';
+import { base64, type Peer, type PeerEvent } from '#test/support/mesh-peers.ts';
 
 const go = buildGoPeer();
 afterAll(() => go?.remove());
