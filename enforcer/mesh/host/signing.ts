@@ -9,7 +9,8 @@ import { ANTI_ENTROPY_LIMITS } from '../signed/anti-entropy.ts';
 import { isExchange } from '../signed/exchange-format.ts';
 import { BOOK_LIMITS } from '../signed/live-book.ts';
 import { createSignedLayer, type LayerOutput, type SignedLayer } from '../signed/signed-layer.ts';
-import type { Neighbours } from './neighbours.ts';
+import { createForgeries } from './forgeries.ts';
+import { type Neighbours, shownName } from './neighbours.ts';
 import type { Signer } from './who.ts';
 
 export interface SigningOptions {
@@ -57,15 +58,24 @@ export function createSigning(signer: Signer, advertised: Endpoint, options: Sig
     },
     { roster, signatures },
   );
+  const forgeries = createForgeries();
   later(layer.start(now()).filter(output => output.kind !== 'persist-epoch'));
   later(layer.persisted(options.epoch, now()));
 
   const hooks: Hooks = {
     meta: (incarnation, extra) => layer.meta(incarnation, extra),
-    admitAlive(claim) {
+    admitAlive(claim, _known, exchange) {
+      // A list may hold twenty thousand, and each forged one costs a check: over a second for one exchange. A stream's source is who it says it is.
+      const source = exchange === null ? null : hostOf(exchange);
+      if (source !== null && !forgeries.mayGoOn(source, now())) {
+        refused('alive: too-many-forged', source);
+        return false;
+      }
       const verdict = layer.claims.alive(claim, now());
-      if (!verdict.admitted) refused(`alive: ${verdict.why}`, claim.node);
-      return verdict.admitted;
+      if (verdict.admitted) return true;
+      if (source !== null && (verdict.why === 'bad-signature' || verdict.why === 'bad-meta-signature')) forgeries.add(source, now());
+      refused(`alive: ${verdict.why}`, shownName(claim.node));
+      return false;
     },
     admitAccusation: claim => layer.claims.accusation(claim, now()),
     hearsUsers: member => neighbours.certificateOf(member.name, now()) !== null,

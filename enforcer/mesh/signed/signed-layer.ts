@@ -206,8 +206,12 @@ export function createSignedLayer(
     const good = read.filter(one => one.ok).map(one => one.value);
     // Registrars first: the hosts' certificates hang on theirs.
     const ordered = [...good.filter(one => one.kind === 'registrar'), ...good.filter(one => one.kind === 'node')];
+    let forged = 0;
     return ordered.flatMap((one): readonly LayerOutput[] => {
+      if (forged >= MOST_FORGED) return [];
       const learnt = roster.learn(one, now);
+      // Each costs a check: whoever hands over so many has no others.
+      if (!learnt.ok && learnt.why === 'bad-signature') forged++;
       return learnt.ok || learnt.why === 'stale' ? [] : [{ kind: 'refused', why: learnt.why, kid: one.kid, hop }];
     });
   }
@@ -316,6 +320,8 @@ export function createSignedLayer(
 const KEPT_TOGETHER = 700;
 const MOST_CERTIFICATES = 2_048;
 const MOST_LISTS = 64;
+/** In one exchange. */
+const MOST_FORGED = 16;
 
 function batches(charges: readonly Accusation[], longestBytes: number): readonly (readonly Accusation[])[] {
   const room = longestBytes - 120;

@@ -5,7 +5,7 @@
 import { PLAUSIBLE_LEAD } from '@honeymesh/intel/incarnations';
 import type { PushedMember } from '../messages.ts';
 import type { Context } from './context.ts';
-import { endpointOf, sameBytes, sameEndpoint } from './endpoint.ts';
+import { type Endpoint, endpointOf, sameBytes, sameEndpoint } from './endpoint.ts';
 import type { Alive, Dead, Suspect } from './hooks.ts';
 import type { Mail } from './mail.ts';
 import { aliveOf, isGone, type Member, viewOf } from './member-table.ts';
@@ -16,10 +16,10 @@ import { areSane, VERSION_BYTES } from './versions.ts';
 export interface Claims {
   /** Our own entry, from the start on. */
   readonly self: Member;
-  alive(claim: Alive, nowMs: number): void;
+  alive(claim: Alive, nowMs: number, exchange?: Endpoint): void;
   suspect(claim: Suspect, nowMs: number): void;
   dead(claim: Dead, nowMs: number): void;
-  merge(pushed: readonly PushedMember[], nowMs: number): void;
+  merge(pushed: readonly PushedMember[], from: Endpoint, nowMs: number): void;
   /** A suspicion of our own failure detector. */
   accuse(name: string, incarnation: number, nowMs: number): void;
   /** Announces ourselves, with what is new. */
@@ -120,7 +120,7 @@ export function createClaims(context: Context, mail: Mail): Claims {
     return null;
   }
 
-  function alive(claim: Alive, nowMs: number): void {
+  function alive(claim: Alive, nowMs: number, exchange?: Endpoint): void {
     const own = isSelf(claim.node);
     if (own && context.leaving) return;
     const fault = faultOf(claim);
@@ -139,7 +139,7 @@ export function createClaims(context: Context, mail: Mail): Claims {
         context.refuse('impossible-versions', { node: claim.node });
         return;
       }
-      if (!hooks.admitAlive(claim, before === undefined ? null : viewOf(before))) {
+      if (!hooks.admitAlive(claim, before === undefined ? null : viewOf(before), exchange ?? null)) {
         context.refuse('vetoed', { node: claim.node });
         return;
       }
@@ -288,9 +288,9 @@ export function createClaims(context: Context, mail: Mail): Claims {
   }
 
   /** That a member is dead is never taken from a list: it is suspected, and may answer. */
-  function merge(pushed: readonly PushedMember[], nowMs: number): void {
+  function merge(pushed: readonly PushedMember[], from: Endpoint, nowMs: number): void {
     for (const { name, address, port, meta, incarnation, state, versions } of pushed) {
-      if (state === 'alive') alive({ kind: 'alive', incarnation, node: name, address, port, meta, versions }, nowMs);
+      if (state === 'alive') alive({ kind: 'alive', incarnation, node: name, address, port, meta, versions }, nowMs, from);
       else if (state === 'left') dead({ kind: 'dead', incarnation, node: name, from: name }, nowMs);
       else suspect({ kind: 'suspect', incarnation, node: name, from: options.name }, nowMs);
     }

@@ -57,7 +57,7 @@ export function createExchange(context: Context, claims: Claims, streams: Stream
       return { why: 'refused-merge', text: 'vetoed' };
     }
     if (pushed.userState.length > 0) hooks.merging?.({ join, userState: pushed.userState, from: endpointOf(from), dialled });
-    claims.merge(members, nowMs);
+    claims.merge(members, endpointOf(from), nowMs);
     if (pushed.userState.length > 0) context.tell({ kind: 'merge', join, userState: pushed.userState, from: endpointOf(from), members });
     return null;
   }

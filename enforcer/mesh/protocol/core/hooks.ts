@@ -26,8 +26,8 @@ export interface MemberDeps {
 export interface Hooks {
   /** Our meta for this incarnation and address (a signature over both); absent: what `update-meta` said last. At most 512 bytes. */
   readonly meta?: (incarnation: number, meta: Uint8Array) => Uint8Array;
-  /** False: this alive of another is refused. `known` null: a newcomer. */
-  readonly admitAlive?: (claim: Alive, known: MemberView | null) => boolean;
+  /** False: this alive of another is refused. `known` null: a newcomer. `exchange`: with whom, where it stood in the list of a push/pull. */
+  readonly admitAlive?: (claim: Alive, known: MemberView | null, exchange: Endpoint | null) => boolean;
   /** A suspect or dead of somebody, about another. */
   readonly admitAccusation?: (claim: Suspect | Dead, known: MemberView) => AccusationVerdict;
   /** False: the members of this push/pull are not merged (asked at joins only, as memberlist does). */
