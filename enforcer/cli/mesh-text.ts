@@ -91,8 +91,11 @@ export function joinText({ name, site, key, cluster, certifiedUntil, registrar, 
 export const rotationText = ({ generation, useAt, dropOldAt, hosts }: RotationReport): string =>
   `group key ${generation} was sealed to ${count(hosts, 'host')}; it is used from ${printable(useAt)} on, the old one is heard until ${printable(dropOldAt)}\n`;
 
-export function revocationText({ name, key, by, number, rekeyed }: RevocationReport): string {
-  const who = name === null ? `the registrar ${key}, and with it every host that it certified` : `${name} (key ${key})`;
+export function revocationText({ name, key, by, number, fallen, rekeyed }: RevocationReport): string {
+  const who =
+    name === null
+      ? `the registrar ${key}${fallen.length === 0 ? '' : `, and with it ${fallen.slice(0, 16).join(', ')}${fallen.length > 16 ? ` and ${fallen.length - 16} more` : ''}: they need tokens of another registrar`}`
+      : `${name} (key ${key})`;
   const next = rekeyed === null ? 'it still has the group key: run "honeymesh mesh rotate-key --now" on a registrar\n' : rotationText(rekeyed);
   return `revoked ${printable(who)}, by ${by === 'root' ? 'the root' : 'this registrar'} (list ${number})\n${next}`;
 }

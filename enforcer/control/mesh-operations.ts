@@ -85,6 +85,8 @@ export interface RevocationReport {
   readonly by: 'registrar' | 'root';
   /** Of the list. */
   readonly number: number;
+  /** Names of hosts that fell with a registrar: they need new tokens, of another one. */
+  readonly fallen: readonly string[];
   /** The new group key; null: this host is no registrar, another one must rotate. */
   readonly rekeyed: RotationReport | null;
 }
@@ -98,8 +100,6 @@ export interface RevocationDraft {
   readonly rootPublic: string;
   /** The root's last list; null: there is none. */
   readonly former: string | null;
-  /** Hosts that fall with it, where it is a registrar. */
-  readonly certifiedHosts: number;
 }
 
 export interface LeaveReport {

@@ -56,7 +56,7 @@ export const meshAnswers = {
   meshCancelInvite: { cancelled: '0a1b2c3d' },
   meshJoin: joinReport,
   meshRotateKey: rotationReport,
-  meshRevoke: { name: 'badger', key: '8899aabbccddeeff', by: 'registrar', number: 1, rekeyed: rotationReport },
+  meshRevoke: { name: 'badger', key: '8899aabbccddeeff', by: 'registrar', number: 1, fallen: [], rekeyed: rotationReport },
   meshDraftRevocation: {
     key: REGISTRAR_KEY,
     name: null,
@@ -64,8 +64,7 @@ export const meshAnswers = {
     cluster: '',
     rootPublic: '',
     former: null,
-    certifiedHosts: 3,
   },
-  meshPublishRevocation: { name: null, key: REGISTRAR_KEY, by: 'root', number: 1, rekeyed: rotationReport },
+  meshPublishRevocation: { name: null, key: REGISTRAR_KEY, by: 'root', number: 1, fallen: [], rekeyed: rotationReport },
   meshLeave: { goodbye: 'told', name: 'badger', wasRegistrar: false, configured: false },
 } as const;

@@ -50,7 +50,7 @@ export function addMeshRoot(mesh: Command, context: Context): void {
     .option('--root-file <file>', 'revoke by the root')
     .option('--passphrase-file <file>', 'whose first line is the passphrase of the root')
     .addOption(outputOption())
-    .addHelpText('after', `\n${PASSPHRASE_HELP}\nJSON: {name|null, key, by: "registrar"|"root", number, rekeyed: ${ROTATION_JSON}|null}`)
+    .addHelpText('after', `\n${PASSPHRASE_HELP}\nJSON: {name|null, key, by: "registrar"|"root", number, fallen: [name], rekeyed: ${ROTATION_JSON}|null}`)
     .action(async (target: string, { rootFile, passphraseFile }: { rootFile?: string; passphraseFile?: string }, command: Command) => {
       const report = await withDaemon(command, context, daemon =>
         rootFile === undefined ? daemon.meshRevoke({ target }) : revokeByRoot(target, { rootFile, passphraseFile }, daemon, context),

@@ -97,10 +97,14 @@ export function createRegistrarDesk({ keeping, mesh, signatures, pin, now, rando
 
   const isNow = (time: UnixMs): boolean => Math.abs(time - now()) <= CLOCK_SKEW_MS;
 
-  /** A host that is asked for twice: another key that holds has the name. */
-  async function nameTaken({ nodeName, edPublic }: JoinRequest, site: string, roster: Roster): Promise<boolean> {
-    const holders = [...keeping.hosts(now()), ...(await mesh.certified())].filter(host => host.nodeName === nodeName && host.kid !== kidOf(edPublic));
-    return holders.some(holder => roster.learn(holder, now()).ok && (holder.site !== site || !mesh.hasLeft(nodeName)));
+  /** Who stands in the way: another key that holds has the name, or this key holds for another site or name, with which it stays. */
+  async function obstacleTo({ nodeName, edPublic }: JoinRequest, site: string, roster: Roster): Promise<'name-taken' | 'certified-otherwise' | null> {
+    const kid = kidOf(edPublic);
+    const near = [...keeping.hosts(now()), ...(await mesh.certified())].filter(host => host.nodeName === nodeName || host.kid === kid);
+    const holders = near.filter(host => roster.learn(host, now()).ok);
+    if (holders.some(host => host.kid === kid && (host.site !== site || host.nodeName !== nodeName))) return 'certified-otherwise';
+    const others = holders.filter(host => host.kid !== kid);
+    return others.some(host => host.site !== site || !mesh.hasLeft(nodeName)) ? 'name-taken' : null;
   }
 
   async function certify(host: Parameters<RegistrarDesk['certify']>[0], self: Registrar): Promise<NodeCertificate> {
@@ -184,7 +188,8 @@ export function createRegistrarDesk({ keeping, mesh, signatures, pin, now, rando
       if (!isJoinProven(request, audience, signatures)) return unparsed('bad-proof');
       if (!isNow(request.time)) return unparsed('clock-skew');
       if (!self.certificate.sites.includes(good.site)) return unparsed('site-not-allowed');
-      if (await nameTaken(request, good.site, roster())) return unparsed('name-taken');
+      const obstacle = await obstacleTo(request, good.site, roster());
+      if (obstacle !== null) return unparsed(obstacle);
       const keys = await mesh.keys();
       if (keys === null) return unparsed('not-ready');
       if (isRevoked(request, trust)) return unparsed('revoked');

@@ -81,6 +81,11 @@ function refusal(failure: Extract<AskFailure, { theirTime: UnixMs }>, { nodeName
         `the mesh has a host named ${nodeName} already`,
         `join under another name (--name), or take the old one out first: honeymesh mesh revoke ${nodeName}`,
       );
+    case 'certified-otherwise':
+      return refused(
+        'this host is certified for another site or under another name',
+        '"honeymesh mesh leave" first, then the same token again: it comes with new keys',
+      );
     case 'site-not-allowed':
       return refused(
         `the registrar may not certify hosts of site ${site} any more`,

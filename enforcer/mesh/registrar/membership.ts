@@ -174,6 +174,9 @@ export async function createMembership({ config, directory, hostName }: Membersh
       // The member keeps it and tells the others; where it is down, it finds it.
       if ((await link.learn([certificate.bytes], [])) === null)
         await place.rewrite(() => state.keepTrust({ ...known, registrars: [...known.registrars, certificate.bytes] }));
+      // Its own host under its own key: so it stands when the registrar that let it in is taken back.
+      const own = place.certificate();
+      if (own !== null && own.registrar !== certificate.kid && certificate.sites.includes(own.site)) await renewing.renew();
       auth.done(null, `the registrar ${certificate.kid} on this host is certified for ${certificate.sites.join(', ')} until ${rfc3339(certificate.notAfter)}`);
       return status();
     }

@@ -33,6 +33,7 @@ export const REFUSALS = {
   'cancelled-token': 403,
   'bad-proof': 403,
   'name-taken': 409,
+  'certified-otherwise': 409,
   'site-not-allowed': 403,
   'unknown-host': 403,
   'certificate-expired': 403,

@@ -236,7 +236,7 @@ export function createOffice({ listen }: OfficeOptions, deps: OfficeDeps): Offic
       const { number } = await rekeying.revoke(self, { kid: host.kid, notAfter: host.notAfter });
       auth.done(null, `${host.nodeName} (key ${host.kid}) was revoked, list ${number} of registrar ${self.certificate.kid}`);
       const rotation = await rekeying.rotate(require(), URGENT_PACE);
-      return { name: host.nodeName, key: host.kid, by: 'registrar', number, rekeyed: report(rotation) };
+      return { name: host.nodeName, key: host.kid, by: 'registrar', number, fallen: [], rekeyed: report(rotation) };
     },
     tick() {
       if (server !== null || starting !== null || registrar() === null || now() < againAt) return;

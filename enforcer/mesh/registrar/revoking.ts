@@ -103,7 +103,6 @@ export function createRevoking({ keeping, office, link, requireTrust, ownKey, si
         cluster: Buffer.from(trust.clusterId).toString('base64'),
         rootPublic: Buffer.from(trust.rootPublic).toString('base64'),
         former: former === undefined ? null : Buffer.from(former).toString('base64'),
-        certifiedHosts: (await hosts()).filter(one => one.registrar === key).length,
       };
     },
     async publish(key, list) {
@@ -114,6 +113,7 @@ export function createRevoking({ keeping, office, link, requireTrust, ownKey, si
         throw new HoneyMeshError('HM_REFUSED', 'this list is not signed by the root of this mesh', { fix: 'is it the right root file?' });
       }
       const host = await hostOf(key);
+      const fallen = host === null ? (await hosts()).filter(one => one.registrar === key).map(one => one.nodeName) : [];
       const refused = await link.learn([], [list]);
       if (refused === null) throw meshDown();
       if (refused.length > 0)
@@ -123,7 +123,7 @@ export function createRevoking({ keeping, office, link, requireTrust, ownKey, si
       const who = host === null ? `the registrar ${key}` : `${host.nodeName} (key ${key})`;
       tell(`${who} was revoked by the root, list ${read.value.number}`);
       const own = office.registrar()?.certificate.kid === key;
-      return { name: host?.nodeName ?? null, key, by: 'root', number: read.value.number, rekeyed: own ? null : await rotateIfRegistrar() };
+      return { name: host?.nodeName ?? null, key, by: 'root', number: read.value.number, fallen, rekeyed: own ? null : await rotateIfRegistrar() };
     },
   };
 }

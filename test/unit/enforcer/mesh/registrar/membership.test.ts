@@ -228,7 +228,21 @@ describe('a member', () => {
     expect((await two.run(`mesh join ${token}`)).err).toContain('this host is a member of another mesh');
     const again = await one.json<{ token: string }>('mesh invite --site lab');
     expect((await two.run(`mesh join ${again.token} --name zinc`)).err).toContain('this host is certified as badger already');
-    expect(await one.json('mesh invite')).toBeDefined();
+    expect((await two.run(`mesh join ${again.token}`)).err).toContain('this host is certified for another site or under another name');
+  });
+
+  test('of one registrar goes over to another one of its mesh', async () => {
+    const one = await scene.founded();
+    const two = await scene.joined(one, 'badger');
+    const three = await scene.joined(one, 'copper');
+    const { registrar } = await three.json<MeshStatusReport>(`mesh init --root-file ${scene.rootFile}`, { environment: SECRET });
+    const certifierOf = async (host: typeof two) => readCertificate((await host.state.load()).trust?.certificate ?? new Uint8Array(0));
+    expect(await certifierOf(three)).toMatchObject({ value: { registrar: registrar?.key } }); // it stands by itself now
+    const { token } = await three.json<{ token: string }>('mesh invite');
+    await two.json(`mesh join ${token}`);
+    expect(await certifierOf(two)).toMatchObject({ value: { nodeName: 'badger', site: 'home', registrar: registrar?.key } });
+    expect((await two.state.load()).trust?.registrars).toHaveLength(2);
+    expect((await two.json<MeshStatusReport>('mesh status')).renewsFrom).not.toBe((await one.json<MeshStatusReport>('mesh status')).registrar?.address);
   });
 
   test('that leaves keeps nothing, and a registrar leaves only when it is told so', async () => {
@@ -276,6 +290,7 @@ describe('revoke', () => {
       key,
       by: 'root',
       number: 1,
+      fallen: ['copper'],
       rekeyed: { hosts: 2 },
     });
     expect(await one.json(`mesh revoke badger --root-file ${scene.rootFile}`, { environment: SECRET })).toMatchObject({
