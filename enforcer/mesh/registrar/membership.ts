@@ -177,6 +177,7 @@ export async function createMembership({ config, directory, hostName }: Membersh
       // Its own host under its own key: so it stands when the registrar that let it in is taken back.
       const own = place.certificate();
       if (own !== null && own.registrar !== certificate.kid && certificate.sites.includes(own.site)) await renewing.renew();
+      office.spread();
       auth.done(null, `the registrar ${certificate.kid} on this host is certified for ${certificate.sites.join(', ')} until ${rfc3339(certificate.notAfter)}`);
       return status();
     }

@@ -60,6 +60,8 @@ export interface Office {
   invites(): readonly InviteRow[];
   cancel(id: string): Promise<void>;
   rotate(urgent: boolean): Promise<RotationReport>;
+  /** What was learnt here is told to some members at once; the others have it within their next exchanges. */
+  spread(): void;
   /** A host of this registrar, and a new group key without it. */
   revoke(host: NodeCertificate): Promise<RevocationReport>;
   tick(): void;
@@ -69,6 +71,8 @@ export interface Office {
 const AGAIN_MS = 30 * SECOND_MS;
 const STANDARD_TTL_MS = LONGEST_TTL_MS;
 const MOST_MEETING_PLACES = 8;
+/** Each is a push/pull; every one of them tells others in its turn. */
+const TOLD_AT_ONCE = 16;
 
 export function createOffice({ listen }: OfficeOptions, deps: OfficeDeps): Office {
   const { keeping, link, view, auth, signatures, now, random, complain, recovered, onBug } = deps;
@@ -146,6 +150,11 @@ export function createOffice({ listen }: OfficeOptions, deps: OfficeDeps): Offic
         (known ? error.fix : undefined) ?? 'the log of the daemon says more',
       );
     }
+  }
+
+  function spread(): void {
+    const alive = (view()?.peers ?? []).filter(peer => peer.state === 'alive').map(peer => peer.address);
+    if (alive.length > 0) void link.join(alive.slice(0, TOLD_AT_ONCE)).catch(onBug);
   }
 
   function placesFor(given: readonly string[] | undefined): readonly string[] {
@@ -231,9 +240,11 @@ export function createOffice({ listen }: OfficeOptions, deps: OfficeDeps): Offic
       auth.done(null, `the group's key ${rotation.generation} was made for ${rotation.hosts} hosts, to be used from ${rfc3339(rotation.useAt)} on`);
       return report(rotation);
     },
+    spread,
     async revoke(host) {
       const self = require();
       const { number } = await rekeying.revoke(self, { kid: host.kid, notAfter: host.notAfter });
+      spread();
       auth.done(null, `${host.nodeName} (key ${host.kid}) was revoked, list ${number} of registrar ${self.certificate.kid}`);
       const rotation = await rekeying.rotate(require(), URGENT_PACE);
       return { name: host.nodeName, key: host.kid, by: 'registrar', number, fallen: [], rekeyed: report(rotation) };

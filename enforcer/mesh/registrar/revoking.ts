@@ -120,6 +120,7 @@ export function createRevoking({ keeping, office, link, requireTrust, ownKey, si
         throw new HoneyMeshError('HM_REFUSED', `the list was not taken: ${refused.join(', ')}`, {
           fix: 'run the command again: another list may have come first',
         });
+      office.spread();
       const who = host === null ? `the registrar ${key}` : `${host.nodeName} (key ${key})`;
       tell(`${who} was revoked by the root, list ${read.value.number}`);
       const own = office.registrar()?.certificate.kid === key;
