@@ -3,7 +3,7 @@
  * tell goes out by `onWord`; nothing that a peer does makes it throw.
  */
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
+import { setImmediate as nextRound, setTimeout as sleep } from 'node:timers/promises';
 import { type UnixMs, unixMs } from '@honeymesh/intel/time';
 import type { EnvelopeOptions } from '../node/envelope.ts';
 import type { PortFault } from '../node/listen.ts';
@@ -57,7 +57,7 @@ export interface RunningMeshHost extends MeshHost {
 export type MeshStart = { readonly ok: true; readonly value: RunningMeshHost } | ({ readonly ok: false } & Complaint);
 
 const REFUSALS_EVERY_MS = 10_000;
-const LEARNT_AT_ONCE = 1_024;
+const LEARNT_AT_ONCE = 64;
 const WATCH_EVERY_MS = 10_000;
 /** At the rate of an idle member a crash loses a thousand of a budget of billions. */
 const KEEP_USE_MS = 600_000;
@@ -167,19 +167,23 @@ export async function startMeshHost(settings: MeshSettings, deps: MeshHostDeps):
   }
   const running = started.value;
   node = running;
+  const stopping = new AbortController();
   for (const { key, ...complaint } of begun.value.complaints) complaints.set(key, complaint);
-  restore();
+  void restore();
   look();
   telling.changed(true);
 
-  function restore(): void {
+  /** A few certificates at a time: each costs a check, and members wait for our answers already. */
+  async function restore(): Promise<void> {
     const restored = restorable(kept.envelopes);
     const known = layer();
     if (known === null) return;
-    // What of them does not hold any more is no news.
     for (let at = 0; at < restored.certificates.length; at += LEARNT_AT_ONCE) {
       const learnt = known.learn(restored.certificates.slice(at, at + LEARNT_AT_ONCE), [], 'kept', now());
+      // What of them does not hold any more is no news.
       runner.later(learnt.filter(output => output.kind !== 'refused'));
+      await nextRound();
+      if (stopping.signal.aborted) return;
     }
     runner.later(known.restore(restored.envelopes, now()));
   }
@@ -197,7 +201,6 @@ export async function startMeshHost(settings: MeshSettings, deps: MeshHostDeps):
   }
 
   const timers = [setInterval(look, WATCH_EVERY_MS), setInterval(tellRefusals, REFUSALS_EVERY_MS)];
-  const stopping = new AbortController();
   const met = (): boolean => running.stats().alive > 1;
   void (async () => {
     for (const afterMs of MEET_AFTER_MS) {

@@ -39,6 +39,15 @@ describe('a push/pull', () => {
     expect(checked + unchecked).toBe(5_000);
   });
 
+  test('is answered once, and no more when its very bytes come again', async () => {
+    const alba = await hosts.start('alba');
+    const frame = pushed([]);
+    expect((await say(alba.port, frame)).length).toBeGreaterThan(0);
+    expect(await say(alba.port, frame)).toHaveLength(0);
+    await alba.stop();
+    expect(alba.refusals()).toEqual({ replayed: 1 });
+  });
+
   test('of thousands of forged certificates costs some signature checks', async () => {
     const alba = await hosts.start('alba');
     const { bytes } = hosts.trusted.host('bruna').certificate;
