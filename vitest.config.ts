@@ -15,7 +15,7 @@ const project = (
     testTimeout: timeouts.testSeconds * 1000 * (nightly ? 20 : 1),
     hookTimeout: timeouts.hookSeconds * 1000,
     ...(options.oneAtATime ? { fileParallelism: false, maxWorkers: 1 } : {}),
-    // Vitest leaves a core to itself, which has nothing to do while seeds run for a minute.
+    // Vitest leaves a core to itself, which has nothing to do while seeds and inputs run by the thousand.
     ...(options.allCores === true ? { maxWorkers: '100%' } : {}),
   },
 });
@@ -31,8 +31,8 @@ export default defineConfig({
     reporters: ['default', './test/support/reporter.ts'],
     projects: [
       project('unit', { testSeconds: 10, hookSeconds: 10 }, { oneAtATime: false }),
-      project('property', { testSeconds: 60, hookSeconds: 10 }, { oneAtATime: false }),
-      project('fuzz', { testSeconds: 60, hookSeconds: 10 }, { oneAtATime: false }),
+      project('property', { testSeconds: 60, hookSeconds: 10 }, { oneAtATime: false, allCores: true }),
+      project('fuzz', { testSeconds: 60, hookSeconds: 10 }, { oneAtATime: false, allCores: true }),
       project('simulation', { testSeconds: 120, hookSeconds: 30 }, { oneAtATime: false, allCores: true }),
       project('kernel', { testSeconds: 60, hookSeconds: 60 }, { oneAtATime: true }),
       project('system', { testSeconds: 90, hookSeconds: 60 }, { oneAtATime: true }),
