@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { accessTo } from '#test/support/cloud/deployment.ts';
 import { type Broker, connect, connected, type Session } from '#test/support/cloud/mqtt.ts';
 import { HEARD, NEVER_HEARD, NEVER_RECEIVED, NEVER_SAID, OTHER, SAID, SELF } from '#test/support/cloud/policy-matrix.ts';
-import { type Cloud, cloud } from '#test/support/cloud/provided.ts';
+import { brokerOf, type Cloud, cloud } from '#test/support/cloud/provided.ts';
 import { type Enrolled, enrol } from '#test/support/cloud/things.ts';
 
 const NOT_AUTHORISED = 135;
@@ -22,7 +22,7 @@ describe.skipIf(provided === null)('at the broker, a host', () => {
   const hub = new IoTDataPlaneClient(accessTo(ministack?.endpoint ?? ''));
 
   beforeAll(async () => {
-    broker = { port: ministack.mqttPort, ca: ministack.ca };
+    broker = brokerOf(provided as Cloud);
     [alpha, beta] = await Promise.all([enrol(provided as Cloud, SELF), enrol(provided as Cloud, OTHER)]);
     [self, other] = await Promise.all([connected(broker, alpha, SELF), connected(broker, beta, OTHER)]);
   });

@@ -42,6 +42,8 @@ const AT_THE_BROKER = ['ingest', 'answers', 'heartbeat', 'lifecycle'] as const s
 const AT_THE_TABLES = ['fan-out', 'digest', 'receipts'] as const satisfies readonly FunctionName[];
 
 export async function couple({ ministack, localstack }: Cloud): Promise<AsyncDisposable> {
+  // One LocalStack that has all needs no coupling.
+  if (ministack.endpoint === localstack.endpoint) return { async [Symbol.asyncDispose]() {} };
   const before: { readonly deployed: Deployed; readonly name: FunctionName; readonly variables: Variables }[] = [];
   const change = async (deployed: Deployed, name: FunctionName, more: Variables): Promise<void> => {
     const variables = await variablesOf(deployed, name);

@@ -9,17 +9,18 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { TestProject } from 'vitest/node';
 import { createHub } from '#infra/hub.ts';
-import { accessTo, deploy } from './deployment.ts';
-import type { Emulator } from './emulator.ts';
+import { accessTo, type Deployment, deploy } from './deployment.ts';
 import { startLocalStack } from './localstack.ts';
 import { startMiniStack } from './ministack.ts';
+import { oneLocalStack } from './one-localstack.ts';
 import type { Cloud } from './provided.ts';
-import { setUpEmulators } from './set-up.ts';
+import { type Emulators, setUpEmulators } from './set-up.ts';
 
 /** Tests speak of addresses that are documentation's; a real hub refuses them. */
 const NEVER_ADVISED = '10.0.0.0/8,127.0.0.0/8,169.254.0.0/16,fe80::/10';
 
 const log = (line: string): void => console.log(`cloud: ${line}`);
+const seconds = (since: number): string => `${((Date.now() - since) / 1000).toFixed(1)} s`;
 
 const running: { stop(): Promise<unknown> }[] = [];
 
@@ -33,35 +34,7 @@ export async function setup(project: TestProject): Promise<void> {
     return;
   }
   try {
-    const folder = await mkdtemp(join(tmpdir(), 'honeymesh-cloud-'));
-    running.push({ stop: () => rm(folder, { recursive: true, force: true }) });
-    const started = Date.now();
-    // They come up in processes of their own, while this one synthesises.
-    const starting = Promise.all([kept(startMiniStack(ready.emulators, folder)), kept(startLocalStack(ready.emulators, folder))]);
-    starting.catch(() => {});
-    await delay(100);
-    const trust = newTrust();
-    const context = { ...trust.context, neverAdvised: NEVER_ADVISED, enforceSsl: 'false', runtime: ready.emulators.runtime };
-    const { app, stack } = createHub({ outdir: join(folder, 'assembly'), context });
-    const assembly = app.synth().directory;
-    log(`synthesised after ${seconds(started)}`);
-    const [ministack, localstack] = await starting;
-    log(`emulators are up after ${seconds(started)}`);
-    const onto = async (name: string, endpoint: string) => {
-      const deployment = await deploy(assembly, stack.stackName, accessTo(endpoint));
-      log(`deployed onto ${name} in ${deployment.seconds.toFixed(1)} s`);
-      return deployment;
-    };
-    const [there, here] = await Promise.all([onto('MiniStack', ministack.endpoint), onto('LocalStack', localstack.endpoint)]);
-    const cloud: Cloud = {
-      ministack: { ...there, endpoint: ministack.endpoint, logFile: ministack.logFile, mqttPort: ministack.mqttPort, ca: ministack.ca },
-      localstack: { ...here, endpoint: localstack.endpoint, logFile: localstack.logFile },
-      mosquitto: ready.emulators.mosquitto,
-      assembly,
-      rootSecret: trust.rootSecret,
-      cluster: trust.context.cluster,
-    };
-    project.provide('cloud', cloud);
+    project.provide('cloud', await deployed(ready.emulators));
   } catch (error) {
     await teardown();
     throw error;
@@ -73,11 +46,58 @@ export async function teardown(): Promise<void> {
   for (const each of running.splice(0).reverse()) await each.stop();
 }
 
-/** Whatever was started is stopped, also where its neighbour did not start. */
-async function kept<T extends Emulator>(starting: Promise<T>): Promise<T> {
-  const emulator = await starting;
-  running.push(emulator);
-  return emulator;
+async function deployed(emulators: Emulators): Promise<Cloud> {
+  const folder = await mkdtemp(join(tmpdir(), 'honeymesh-cloud-'));
+  running.push({ stop: () => rm(folder, { recursive: true, force: true, maxRetries: 5 }) });
+  const started = Date.now();
+  // They come up in processes of their own, while this one synthesises.
+  const starting = start(emulators, folder);
+  starting.catch(() => {});
+  await delay(100);
+  const trust = newTrust();
+  const context = { ...trust.context, neverAdvised: NEVER_ADVISED, enforceSsl: 'false', runtime: emulators.runtime };
+  const { app, stack } = createHub({ outdir: join(folder, 'assembly'), context });
+  const assembly = app.synth().directory;
+  log(`synthesised after ${seconds(started)}`);
+  const { broker, tables } = await starting;
+  log(`emulators are up after ${seconds(started)}`);
+  const onto = async ({ name, endpoint }: { readonly name: string; readonly endpoint: string }): Promise<Deployment> => {
+    const deployment = await deploy(assembly, stack.stackName, accessTo(endpoint));
+    log(`deployed onto ${name} in ${deployment.seconds.toFixed(1)} s`);
+    return deployment;
+  };
+  const there = onto(broker);
+  const [atBroker, atTables] = await Promise.all([there, tables === null ? there : onto(tables)]);
+  return {
+    ministack: { ...broker, outputs: atBroker.outputs, resources: atBroker.resources },
+    localstack: { endpoint: (tables ?? broker).endpoint, outputs: atTables.outputs, resources: atTables.resources },
+    mosquitto: emulators.mosquitto,
+    assembly,
+    rootSecret: trust.rootSecret,
+    cluster: trust.context.cluster,
+  };
+}
+
+interface Started {
+  readonly broker: { readonly name: string; readonly endpoint: string; readonly mqttHost: string; readonly mqttPort: number; readonly ca: string };
+  /** Null: the broker's emulator has them too. */
+  readonly tables: { readonly name: string; readonly endpoint: string } | null;
+}
+
+async function start(emulators: Emulators, folder: string): Promise<Started> {
+  const only = process.env.HONEYMESH_LOCALSTACK_ENDPOINT;
+  if (only !== undefined && only !== '') return { broker: { name: only, ...(await oneLocalStack(only)) }, tables: null };
+  const kept = async <T extends { stop(): Promise<void> }>(starting: Promise<T>): Promise<T> => {
+    const emulator = await starting;
+    running.push(emulator);
+    return emulator;
+  };
+  // Whatever came up is stopped, also where its neighbour did not.
+  const [ministack, localstack] = await Promise.allSettled([kept(startMiniStack(emulators, folder)), kept(startLocalStack(emulators, folder))]);
+  if (ministack.status === 'rejected') throw ministack.reason;
+  if (localstack.status === 'rejected') throw localstack.reason;
+  const { endpoint, mqttPort, ca } = ministack.value;
+  return { broker: { name: 'MiniStack', endpoint, mqttHost: 'localhost', mqttPort, ca }, tables: { name: 'LocalStack', endpoint: localstack.value.endpoint } };
 }
 
 function newTrust(): { readonly rootSecret: string; readonly context: { readonly cluster: string; readonly root: string } } {
@@ -88,5 +108,3 @@ function newTrust(): { readonly rootSecret: string; readonly context: { readonly
     context: { cluster: randomBytes(16).toString('hex'), root: raw(publicKey.export({ format: 'der', type: 'spki' })) },
   };
 }
-
-const seconds = (since: number): string => `${((Date.now() - since) / 1000).toFixed(1)} s`;

@@ -5,7 +5,7 @@ import { type Answer, type Question, type Receipt, readAnswer, readReceipt, writ
 import { ADVISORY_TOPIC, answerTopic, DIGEST_TOPIC, questionTopic, receiptTopic, reportTopic } from '@honeymesh/intel/hub-topics';
 import { createMesh, type MeshHost, type Site } from './mesh-hosts.ts';
 import { connected, type Received, type Session } from './mqtt.ts';
-import type { Cloud } from './provided.ts';
+import { brokerOf, type Cloud } from './provided.ts';
 import { type Enrolled, enrol } from './things.ts';
 
 export interface Member extends Omit<MeshHost, 'report'> {
@@ -20,6 +20,8 @@ export interface Member extends Omit<MeshHost, 'report'> {
   report(...envelopes: readonly Uint8Array[]): Promise<void>;
   /** The next advisory of a kind that holds an envelope. */
   advisory(kind: 'urgent' | 'digest', withinMs?: number): Promise<{ readonly advisory: SignedAdvisory; readonly atMs: number }>;
+  /** The urgent advisory that holds this envelope. */
+  hears(envelope: Uint8Array, withinMs?: number): Promise<SignedAdvisory>;
   /** The next receipt that fits. */
   receipt(fits?: (receipt: Receipt) => boolean, withinMs?: number): Promise<Receipt>;
 }
@@ -39,7 +41,7 @@ export function createCluster(cloud: Cloud): Cluster {
   async function member(name: string, site: Site = 'home'): Promise<Member> {
     const host = mesh.host(name, site);
     const enrolled = await enrol(cloud, name, host.certificate.kid);
-    const session = await connected({ port: cloud.ministack.mqttPort, ca: cloud.ministack.ca }, enrolled, name);
+    const session = await connected(brokerOf(cloud), enrolled, name);
     sessions.push(session);
     for (const topic of [answerTopic(name), receiptTopic(name), ADVISORY_TOPIC, DIGEST_TOPIC]) {
       if ((await session.subscribe(topic)) >= 128) throw new Error(`${name} may not subscribe to ${topic}`);
@@ -66,6 +68,15 @@ export function createCluster(cloud: Cloud): Cluster {
         const fits = ({ topic, payload }: Received): boolean => topic === wanted && (readOrNull(decodeAdvisory(payload))?.envelopes.length ?? 0) > 0;
         const { payload, atMs } = await session.next(fits, withinMs);
         return { advisory: readOrNull(decodeAdvisory(payload)) as SignedAdvisory, atMs };
+      },
+      async hears(envelope, withinMs = 15_000) {
+        const holds = (payload: Uint8Array): boolean =>
+          readOrNull(decodeAdvisory(payload))?.envelopes.some(bytes => Buffer.from(bytes).equals(envelope)) === true;
+        const found = await session.next(message => message.topic === ADVISORY_TOPIC && holds(message.payload), withinMs);
+        // It may hold another envelope that somebody waits for.
+        session.received.push(found);
+        const { payload } = found;
+        return readOrNull(decodeAdvisory(payload)) as SignedAdvisory;
       },
       async receipt(fits = () => true, withinMs = 15_000) {
         const isIt = (payload: Uint8Array): boolean => {

@@ -1,5 +1,4 @@
 /** MiniStack: IoT Core with its policies enforced (AUTH), Lambda, DynamoDB, KMS, SQS, CloudFormation in one process. */
-import { readFile } from 'node:fs/promises';
 import { answers, type Emulator, freePorts, startEmulator } from './emulator.ts';
 import type { Emulators } from './set-up.ts';
 
@@ -37,6 +36,3 @@ export async function startMiniStack(emulators: Emulators, folder: string): Prom
   const ca = await fetch(`${endpoint}/_ministack/iot/ca.pem`);
   return { ...emulator, endpoint, mqttPort, ca: await ca.text() };
 }
-
-/** What an emulator wrote, for a test that failed. */
-export const lastWords = async (emulator: Emulator, bytes = 4_000): Promise<string> => (await readFile(emulator.logFile, 'utf8')).slice(-bytes);

@@ -11,6 +11,7 @@ import { type Emulator, freePorts, startEmulator } from './emulator.ts';
 import type { Policy } from './iot-policy.ts';
 
 export interface Mosquitto extends Emulator {
+  readonly host: string;
   readonly port: number;
   readonly ca: string;
 }
@@ -46,7 +47,7 @@ export async function startMosquitto(command: string, folder: string, policy: Po
   ];
   const configuration = await file('mosquitto.conf', `${settings.join('\n')}\n`);
   const emulator = await startEmulator({ name: 'mosquitto', command: [command, '-c', configuration], folder, environment: {}, ready: () => listens(port) });
-  return { ...emulator, port, ca: authority.ca };
+  return { ...emulator, host: 'localhost', port, ca: authority.ca };
 }
 
 /** Mosquitto grants every SUBSCRIBE and looks at each message instead: what may be received is what a policy allows to receive. */

@@ -7,6 +7,7 @@ export interface Identity {
 }
 
 export interface Broker {
+  readonly host: string;
   readonly port: number;
   /** PEM. */
   readonly ca: string;
@@ -33,8 +34,8 @@ export interface Session {
 export type Connection = { readonly ok: true; readonly session: Session } | { readonly ok: false; readonly why: string };
 
 /** Connects once; a refusal is a value. */
-export async function connect({ port, ca }: Broker, { certificate, key }: Identity, clientId: string): Promise<Connection> {
-  const builder = iot.AwsIotMqtt5ClientConfigBuilder.newDirectMqttBuilderWithMtlsFromMemory('localhost', certificate, key);
+export async function connect({ host, port, ca }: Broker, { certificate, key }: Identity, clientId: string): Promise<Connection> {
+  const builder = iot.AwsIotMqtt5ClientConfigBuilder.newDirectMqttBuilderWithMtlsFromMemory(host, certificate, key);
   builder.withCertificateAuthority(ca).withPort(port).withConnectProperties({ clientId, keepAliveIntervalSeconds: 60 });
   builder.withMinReconnectDelayMs(60_000).withMaxReconnectDelayMs(120_000).withAckTimeoutSeconds(10);
   const client = new mqtt5.Mqtt5Client(builder.build());

@@ -3,14 +3,13 @@ import { inject } from 'vitest';
 
 export interface Deployed {
   readonly endpoint: string;
-  readonly logFile: string;
   readonly outputs: Readonly<Record<string, string>>;
   /** Physical ids by logical ids. */
   readonly resources: Readonly<Record<string, string>>;
 }
 
 export interface Cloud {
-  readonly ministack: Deployed & { readonly mqttPort: number; readonly ca: string };
+  readonly ministack: Deployed & { readonly mqttHost: string; readonly mqttPort: number; readonly ca: string };
   readonly localstack: Deployed;
   readonly mosquitto: string;
   /** What `cdk synth` wrote. */
@@ -26,6 +25,13 @@ declare module 'vitest' {
     readonly cloud: Cloud | string;
   }
 }
+
+/** Where hosts connect. */
+export const brokerOf = ({ ministack }: Cloud): { readonly host: string; readonly port: number; readonly ca: string } => ({
+  host: ministack.mqttHost,
+  port: ministack.mqttPort,
+  ca: ministack.ca,
+});
 
 /** Null where the set-up had to be left out; the tests are then skipped, and the set-up has said why. */
 export const cloud = (): Cloud | null => {
