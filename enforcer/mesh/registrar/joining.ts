@@ -40,9 +40,11 @@ export interface JoinOrder {
 
 /** Throws a HoneyMeshError that says what to do. */
 export async function joinMesh({ token, identity, bind, known }: JoinOrder, { signatures, now, ask = askRegistrar }: JoinDeps): Promise<Joined> {
-  // Not where the clock may be what is wrong: the registrar's word counts then.
-  if (token.expiresAt + GRACE_MS < now())
-    throw new HoneyMeshError('HM_REFUSED', `the token expired at ${rfc3339(token.expiresAt)}; this host's clock says ${rfc3339(now())}`, NEW_TOKEN);
+  if (token.expiresAt + GRACE_MS < now()) {
+    throw new HoneyMeshError('HM_REFUSED', `the token expired at ${rfc3339(token.expiresAt)}; this host's clock says ${rfc3339(now())}`, {
+      fix: `if the clock is right: ${NEW_TOKEN.fix}; else set it first (timedatectl set-ntp true)`,
+    });
+  }
   const faults: string[] = [];
   for (const address of token.addresses) {
     const place = { address, pin: token.pin };

@@ -277,7 +277,7 @@ export async function createMembership({ config, directory, hostName }: Membersh
     await office.stop();
     await place.rewrite(async () => {
       await state.forget();
-      if (wasRegistrar || withRegistrar) await keeping.forget();
+      await keeping.forget(); // also a key that no root ever certified
     });
     auth.done(null, `this host left the mesh; its certificate and keys were removed${wasRegistrar ? ', and those of its registrar' : ''}`);
     return { goodbye, name, wasRegistrar, configured: config !== undefined };
