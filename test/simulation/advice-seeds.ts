@@ -7,7 +7,7 @@ import { VILLAINIES } from '#test/support/advice-villains.ts';
 const ONE = process.env.HONEYMESH_SEED;
 /** In all parts together. */
 const SEEDS = process.env.HONEYMESH_NIGHTLY === '1' ? 10_000 : 1_000;
-const BLOCK = 50;
+const BLOCK = 20;
 
 /** Part `part` (from 0) of `of`. HONEYMESH_SEED=n: the run of that seed alone, in the first part; HONEYMESH_NIGHTLY=1: ten times as many. */
 export function runs({ part, of }: { readonly part: number; readonly of: number }): void {

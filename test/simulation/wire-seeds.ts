@@ -6,7 +6,7 @@ import { HAPPENINGS, tell } from './wire-run.ts';
 const ONE = process.env.HONEYMESH_SEED;
 /** In all parts together. */
 const SEEDS = process.env.HONEYMESH_NIGHTLY === '1' ? 10_000 : 1_000;
-const BLOCK = 20;
+const BLOCK = 10;
 
 /** Part `part` (from 0) of `of`. HONEYMESH_SEED=n: the story of that seed alone, in the first part; HONEYMESH_NIGHTLY=1: ten times as many. */
 export function stories({ part, of }: { readonly part: number; readonly of: number }): void {

@@ -211,8 +211,8 @@ export function simulate(seed: number, checkers: readonly Checker[], { deafTo, m
   for (let hour = 0; hour < HOURS; hour++) {
     const from = hour * HOUR_MS;
     if (random() < 0.5) timeline.at(from + below(HOUR_MS), honestLife);
-    if (evil.length > 0 && random() < 0.5) {
-      const what = random() < 0.3 ? 're-issue' : pick(VILLAINIES);
+    if (evil.length > 0 && random() < 0.4) {
+      const what = random() < 0.2 ? 're-issue' : pick(VILLAINIES);
       did.set(what, (did.get(what) ?? 0) + 1);
       timeline.at(from + below(HOUR_MS), () => villains(what));
     }

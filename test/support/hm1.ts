@@ -66,6 +66,7 @@ export interface Trust {
 export function trust(signatures: Signatures, sites: readonly string[] = ['home', 'lab', 'shop']): Trust {
   const rootSecret = secretOf('root');
   const registrarSecret = secretOf('registrar');
+  const rootPublic = edPublicOf(rootSecret);
   const dates = { notBefore: unixMs(NOON - DAY_MS), notAfter: unixMs(NOON - DAY_MS + REGISTRAR_LIFE_MS) };
   const registrar = issueRegistrarCertificate({ clusterId: CLUSTER, sites, edPublic: edPublicOf(registrarSecret), ...dates }, rootSecret, signatures);
   return {
@@ -89,7 +90,7 @@ export function trust(signatures: Signatures, sites: readonly string[] = ['home'
       return { certificate: issueNodeCertificate(request, { kid: registrar.kid, secret: registrarSecret }, signatures), edSecret, xSecret };
     },
     roster(now = NOON) {
-      const roster = createRoster({ clusterId: CLUSTER, rootPublic: edPublicOf(rootSecret), ...ROSTER_LIMITS }, { signatures });
+      const roster = createRoster({ clusterId: CLUSTER, rootPublic, ...ROSTER_LIMITS }, { signatures });
       roster.learn(registrar, now);
       return roster;
     },
