@@ -44,8 +44,7 @@ export function createAcquaintance(context: Context, mail: Mail): Acquaintance {
     acks.wait(sequence, { ack: (_payload, from) => context.answered(member, from) });
     alarms.set(`greeting ${sequence}`, nowMs + options.probeTimeoutMs, () => acks.forget(sequence));
     const self = table.get(options.name);
-    // Once: whether anybody lives there is only somebody's word.
-    const news: readonly Message[] = self === undefined || member.greetings > 1 ? [] : [aliveOf(self)];
+    const news: readonly Message[] = self === undefined ? [] : [aliveOf(self)];
     mail.toAddress([{ kind: 'ping', sequence, node: member.name }, ...news], member.endpoint);
   }
 
