@@ -1,5 +1,5 @@
 /** What must hold in each run of the simulator of advice, at each step and at each host. */
-import { type Address, bitsOf, contains, familyOf, hostPrefix, overlaps } from '@honeymesh/intel/address';
+import { type Address, bitsOf, contains, familyOf, hostPrefix, overlaps, type Prefix } from '@honeymesh/intel/address';
 import type { Ban } from '@honeymesh/intel/bans';
 import { DAY_MS, HOUR_MS, MINUTE_MS, type UnixMs } from '@honeymesh/intel/time';
 import { ADVICE_POLICY, isBefore, type Numbered, type ReceivedAdvice } from '#enforcer/ledger/advice/advice.ts';
@@ -34,17 +34,21 @@ export const nobodyHeldForEver: Checker = ({ victims }, host) => {
 /** How much of a host's holds was looked at. */
 const looked = new WeakMap<object, number>();
 
-/** No signer makes a host take more addresses in an hour than the cap. */
+/** How much a target is: an IPv4 prefix its addresses, an IPv6 prefix its /64s. */
+const sizeOf = (target: Prefix): number => (familyOf(target) === 4 ? 2 ** (32 - bitsOf(target)) : 2 ** Math.max(0, 64 - bitsOf(target)));
+
+/** No signer makes a host take more in an hour than the cap. */
 export const noFlood: Checker = (_, { name, named }) => {
   const last = named.at(-1);
   if (last === undefined) return null;
+  const family = familyOf(last.target);
   let sum = 0;
   for (let at = named.length - 1; at >= 0; at--) {
     const one = named[at];
     if (one === undefined || one.at <= last.at - HOUR_MS) break;
-    if (one.by === last.by && familyOf(one.target) === 4) sum += 2 ** (32 - bitsOf(one.target));
+    if (one.by === last.by && familyOf(one.target) === family) sum += sizeOf(one.target);
   }
-  return sum > CAP.ipv4 ? `${name} took ${sum} addresses of ${last.by} in an hour` : null;
+  return sum > (family === 4 ? CAP.ipv4 : CAP.ipv6) ? `${name} took ${sum} addresses of ${last.by} in an hour` : null;
 };
 
 const isLater = (one: Numbered, other: Numbered): boolean => isBefore(other, one);

@@ -34,6 +34,9 @@ export interface VillainOptions {
 
 const WIDE = ['198.51.100.0/24', '198.51.100.2/31', '198.51.100.0/29', '203.0.113.0/24', '192.0.2.0/24'] as Prefix[];
 
+const V4_FLOOD = ['203.0.115.0/24', '203.0.116.0/24'] as Prefix[];
+const V6_FLOOD = ['2001:db8:bad:100::/56', '2001:db8:bad:200::/56', '2001:db8:bad:300::7/128'] as Prefix[];
+
 export function createVillains({ mesh, timeline, random, evil, victims, prey }: VillainOptions): (what: Villainy) => void {
   const below = (most: number): number => Math.floor(random() * most);
   const pick = <T>(of: readonly T[]): T => of[below(of.length)] as T;
@@ -76,7 +79,7 @@ export function createVillains({ mesh, timeline, random, evil, victims, prey }: 
     wide: () => say(pick(evil), [advice(pick(WIDE))]),
     flood() {
       const many = Array.from({ length: 12 }, (_, nth) => advice(`203.0.114.${(below(8) * 32 + nth) % 256}/32` as Prefix));
-      say(pick(evil), [...many, ...(['203.0.115.0/24', '203.0.116.0/24'] as Prefix[]).map(target => advice(target))]);
+      say(pick(evil), [...many, ...[...V4_FLOOD, ...V6_FLOOD].map(target => advice(target))]);
     },
     'take back'() {
       const word = words.length === 0 ? undefined : pick(words.slice(-40));
