@@ -3,7 +3,7 @@
  * tell goes out by `onWord`; nothing that a peer does makes it throw.
  */
 import { join } from 'node:path';
-import { setImmediate as nextRound, setTimeout as sleep } from 'node:timers/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { type UnixMs, unixMs } from '@honeymesh/intel/time';
 import type { EnvelopeOptions } from '../node/envelope.ts';
 import type { PortFault } from '../node/listen.ts';
@@ -25,12 +25,13 @@ import { createNeighbours } from './neighbours.ts';
 import { createOrders } from './orders.ts';
 import { createProofs } from './proofs.ts';
 import { createRefusals } from './refusals.ts';
+import { createRestoring } from './restoring.ts';
 import { createRunner } from './runner.ts';
 import { createSigning, type Signing } from './signing.ts';
 import { createTelling } from './telling.ts';
 import { createViewer } from './viewer.ts';
 import { createWatch } from './watch.ts';
-import { createWriters, restorable } from './writers.ts';
+import { createWriters } from './writers.ts';
 
 export interface MeshHostDeps {
   readonly onWord: (word: MeshWord) => void;
@@ -57,7 +58,6 @@ export interface RunningMeshHost extends MeshHost {
 export type MeshStart = { readonly ok: true; readonly value: RunningMeshHost } | ({ readonly ok: false } & Complaint);
 
 const REFUSALS_EVERY_MS = 10_000;
-const LEARNT_AT_ONCE = 64;
 const WATCH_EVERY_MS = 10_000;
 /** At the rate of an idle member a crash loses a thousand of a budget of billions. */
 const KEEP_USE_MS = 600_000;
@@ -104,7 +104,8 @@ export async function startMeshHost(settings: MeshSettings, deps: MeshHostDeps):
   });
   /** What earlier runs encrypted counts, as long as the key is the same. */
   const encrypted = (): number => (kept.use?.keyId === ring.ids()[0] ? (kept.use?.encrypted ?? 0) : 0) + (node?.stats().encrypted ?? 0);
-  const writers = createWriters({ state, signer, layer, ring, proofs, encrypted, now });
+  const restoring = createRestoring(kept.envelopes, runner, now);
+  const writers = createWriters({ state, signer, layer, ring, proofs, encrypted, waiting: restoring.waiting, now });
   const keeping = createKeeping({ write: writers, complaints });
   const viewer = createViewer({ node: () => node, name, signer, neighbours, ring, refusals, now });
   const telling = createTelling({ say, view: viewer.view, neighbours, now, selfName: name });
@@ -169,24 +170,10 @@ export async function startMeshHost(settings: MeshSettings, deps: MeshHostDeps):
   node = running;
   const stopping = new AbortController();
   for (const { key, ...complaint } of begun.value.complaints) complaints.set(key, complaint);
-  void restore();
+  const signed = layer();
+  if (signed !== null) void restoring.run(signed, stopping.signal);
   look();
   telling.changed(true);
-
-  /** A few certificates at a time: each costs a check, and members wait for our answers already. */
-  async function restore(): Promise<void> {
-    const restored = restorable(kept.envelopes);
-    const known = layer();
-    if (known === null) return;
-    for (let at = 0; at < restored.certificates.length; at += LEARNT_AT_ONCE) {
-      const learnt = known.learn(restored.certificates.slice(at, at + LEARNT_AT_ONCE), [], 'kept', now());
-      // What of them does not hold any more is no news.
-      runner.later(learnt.filter(output => output.kind !== 'refused'));
-      await nextRound();
-      if (stopping.signal.aborted) return;
-    }
-    runner.later(known.restore(restored.envelopes, now()));
-  }
 
   function look(): void {
     const certificate = signer === null ? null : (signer.roster.named(name) ?? signer.certificate);

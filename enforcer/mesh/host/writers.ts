@@ -1,5 +1,4 @@
 /** What is written of a running host. The certificates of who spoke go with the words: without them nobody could check these after a restart. */
-import { isEnvelope } from '@honeymesh/intel/envelope';
 import { sameBytes } from '@honeymesh/intel/envelope-bytes';
 import type { UnixMs } from '@honeymesh/intel/time';
 import type { MeshState } from '../port.ts';
@@ -17,14 +16,21 @@ export interface WritersDeps {
   readonly proofs: Proofs;
   /** Encryptions under the primary key, those of earlier runs with them. */
   readonly encrypted: () => number;
+  /** Words of before that are not in yet. */
+  readonly waiting: () => readonly Uint8Array[];
   readonly now: () => UnixMs;
 }
 
 export interface Writers extends Readonly<Record<Written, () => Promise<void>>> {}
 
+/** Key, epoch and number as they stand in an envelope. */
+const numberOf = (bytes: Uint8Array): string => Buffer.from(bytes.subarray(NUMBER_AT, NUMBER_AT + NUMBER_BYTES)).toString('latin1');
+const NUMBER_AT = 4;
+const NUMBER_BYTES = 24;
+
 export type Written = 'trust' | 'envelopes' | 'keys' | 'proofs' | 'use';
 
-export function createWriters({ state, signer, layer, ring, proofs, encrypted, now }: WritersDeps): Writers {
+export function createWriters({ state, signer, layer, ring, proofs, encrypted, waiting, now }: WritersDeps): Writers {
   /** The daemon may have made this host another one meanwhile, or none: what it wrote then stands. */
   async function isStillOurs(): Promise<boolean> {
     const trust = state.loadTrust === undefined ? (await state.load()).trust : await state.loadTrust();
@@ -44,7 +50,9 @@ export function createWriters({ state, signer, layer, ring, proofs, encrypted, n
     async envelopes() {
       const words = layer()?.kept() ?? [];
       if (signer === null || !(await isStillOurs())) return;
-      await state.keepEnvelopes([...signer.roster.nodes(now()).map(one => one.bytes), ...words]);
+      const held = new Set(words.map(numberOf));
+      const others = waiting().filter(bytes => !held.has(numberOf(bytes)));
+      await state.keepEnvelopes([...signer.roster.nodes(now()).map(one => one.bytes), ...words, ...others]);
     },
     keys: () => state.keepKeys(ring.keys()),
     async proofs() {
@@ -55,9 +63,4 @@ export function createWriters({ state, signer, layer, ring, proofs, encrypted, n
       if (keyId !== undefined && (signer === null || (await isStillOurs()))) await state.keepUse?.({ keyId, encrypted: encrypted() });
     },
   };
-}
-
-/** Apart again. */
-export function restorable(kept: readonly Uint8Array[]): { readonly certificates: readonly Uint8Array[]; readonly envelopes: readonly Uint8Array[] } {
-  return { certificates: kept.filter(bytes => !isEnvelope(bytes)), envelopes: kept.filter(isEnvelope) };
 }

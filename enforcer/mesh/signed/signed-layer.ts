@@ -103,7 +103,9 @@ export interface SignedLayer {
   kept(): readonly Uint8Array[];
   /** How long these are together. */
   readonly keptBytes: number;
-  /** What `kept` gave before a restart; checked like anybody's words, a few at each tick. */
+  /** Envelopes of repair, and of `restore`, that are not judged yet. */
+  readonly waiting: number;
+  /** What `kept` gave before a restart, as much as the inbox holds; checked like anybody's words, a few at each tick. */
   restore(kept: readonly Uint8Array[], now: UnixMs): readonly LayerOutput[];
   tick(now: UnixMs): readonly LayerOutput[];
   nextDeadline(): UnixMs | 'never';
@@ -298,6 +300,9 @@ export function createSignedLayer(
     },
     leave: (incarnation, now) => sent(sender.signal('leave', encodeLeave({ incarnation }), LEAVE_TTL_S, now), now),
     kept: () => [...book.speakers()].flatMap(speaker => book.latestOf(speaker).map(({ bytes }) => bytes)),
+    get waiting() {
+      return inbox.waiting;
+    },
     get keptBytes() {
       return book.bytes;
     },

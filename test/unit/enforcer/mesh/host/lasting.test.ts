@@ -53,6 +53,27 @@ describe('a restart', () => {
     await again.until('it said so', () => (again.host.view().counts.envelopesSaid ?? 0) === 1);
   });
 
+  test('that is cut short by another loses nothing', async () => {
+    const alba = await hosts.start('alba');
+    await alba.stop();
+    const teller = hosts.trusted.host('teller');
+    const said = Array.from({ length: 3_000 }, (_, at) => {
+      const body = encodeIntel({ advice: [advice(`198.18.${at >> 8}.${at & 255}/32`)], withdrawals: [] });
+      return signedBy(teller, body, real, { seq: at + 1, issuedAt: unixMs(NOON + at * 500 - 1_500_000) });
+    });
+    await createMeshState(alba.directory).keepEnvelopes([teller.certificate.bytes, ...said]);
+    const short = await hosts.start('alba', { directory: alba.directory });
+    await short.until('it began', () => short.heard().length > 0);
+    await short.stop();
+    expect(short.heard().length).toBeLessThan(3_000);
+    const again = await hosts.start('alba', { directory: alba.directory });
+    await again.until('it heard all', () => new Set([...short.heard(), ...again.heard()]).size === 3_000);
+    // Nor is anything there twice in the end.
+    await again.stop();
+    const { envelopes } = await createMeshState(alba.directory).load();
+    expect(envelopes.filter(bytes => bytes[2] === 49)).toHaveLength(3_000);
+  });
+
   test('does not bring back what was taken back, even where nobody had time to say goodbye', async () => {
     const said: Uint8Array[] = [];
     const onEvent = (event: MemberEvent): void => void (event.kind === 'user' && said.push(Uint8Array.from(event.payload)));
