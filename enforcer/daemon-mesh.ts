@@ -3,6 +3,7 @@
  * of it: without a mesh, or with its thread dead, this host decides alone.
  */
 import { hostname } from 'node:os';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Address, Prefix } from '@honeymesh/intel/address';
 import { MINUTE_MS, rfc3339, type UnixMs } from '@honeymesh/intel/time';
 import type { MeshConfig } from './config/config.ts';
@@ -53,6 +54,7 @@ export interface MeshPartDeps {
 }
 
 const ALONE_MS = 5 * MINUTE_MS;
+const GOODBYE_MS = 1_000;
 const CALLS = ['share', 'advise', 'withdraw', 'withdrawItem', 'join', 'leave', 'learn', 'announce', 'renew', 'certified', 'keys', 'adoptKeys'] as const;
 const DOWN_FIX = 'bans, traps and the rest go on without it; it is started again by itself, and what was decided meanwhile is told then';
 
@@ -275,8 +277,11 @@ export function createMeshPart({ config, directory, never }: MeshPartOptions, de
       shares.tick();
       lookAround();
     },
-    async stop() {
-      await inTurn(end);
-    },
+    stop: () =>
+      inTurn(async () => {
+        // An end in order is no death: peers are told, and look for nobody.
+        await Promise.race([call('leave', GOODBYE_MS).catch(() => null), sleep(2 * GOODBYE_MS, null, { ref: false })]);
+        await end();
+      }),
   };
 }

@@ -21,8 +21,7 @@ const STRANGERS = 40;
 
 export interface MeshHostOptions {
   readonly name: string;
-  /** Certified for it, and configured; absent: no mesh yet. */
-  readonly site?: string;
+  readonly site: string;
   /** mesh.bind */
   readonly bind?: string;
   /** More of the configuration file. */
@@ -42,8 +41,6 @@ export interface SceneHost {
 
 export interface MeshScene {
   readonly hosts: readonly SceneHost[];
-  /** For files of the test; gone with the scene. */
-  readonly folder: string;
   /** An address outside that nobody has heard of yet. */
   stranger(): string;
   /** Connects from `source` to the trap of each of these hosts at once; which of them answered within half a second. */
@@ -81,17 +78,17 @@ export async function createMeshScene(members: readonly MeshHostOptions[]): Prom
     const address = `10.80.0.${at + 1}`;
     const namespace = lab.namespace(name);
     plug(namespace, `p-${name}`, [address]);
-    const mesh = site === undefined ? '' : `mesh: { bind: "${bind}", join: [10.80.0.1, 10.80.0.2], key: ${GROUP_KEY}, signatures: preferred }\n`;
     const enforcer = createEnforcerHost(
       namespace,
       `interfaces: [eth0]
 log: { level: warn }
 traps: { ports: [${TRAP_PORT}, 7946, 7947, "7946/udp"], patience: instant }
 share: { never: [] }
-${mesh}${config}`,
+mesh: { bind: "${bind}", join: [10.80.0.1, 10.80.0.2], key: ${GROUP_KEY}, signatures: preferred }
+${config}`,
     );
     enforcers.push(enforcer);
-    if (site !== undefined) await certify(enforcer, name, site, notBefore);
+    await certify(enforcer, name, site, notBefore);
     hosts.push({
       name,
       address,
@@ -106,7 +103,6 @@ ${mesh}${config}`,
 
   return {
     hosts,
-    folder,
     stranger() {
       const fresh = strangers.shift();
       if (fresh === undefined) throw new Error(`there are ${STRANGERS} strangers`);

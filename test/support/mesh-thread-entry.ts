@@ -39,6 +39,10 @@ serveMesh(
         if (settings.nodeName === 'hangs') for (;;);
         return Promise.resolve({ contacted: 1, failed: [] });
       },
+      leave() {
+        onWord({ kind: 'peer', what: 'left', name: settings.nodeName, address: null, text: 'said goodbye' });
+        return Promise.resolve('told');
+      },
       stop: () => Promise.resolve(),
     };
     return Promise.resolve(host as MeshHost);

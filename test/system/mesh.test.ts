@@ -162,6 +162,9 @@ test('two hosts in lockdown, which let no stranger in, meet all the same', async
     await Promise.all(siege.hosts.map(host => host.enforcer.run().ready()));
     for (const host of siege.hosts) await eventually(`${host.name} has a peer`, async () => (await host.status()).mesh.state === 'joined');
     expect(await siege.touch(siege.stranger(), siege.hosts)).toEqual([false, false]);
+    const [north, south] = siege.hosts as [SceneHost, SceneHost];
+    await north.enforcer.honeymesh(['stop']);
+    await eventually('who stops in order has left, and did not die', async () => (await south.peers())[0]?.state === 'left');
   } finally {
     await siege.remove();
   }

@@ -143,6 +143,14 @@ describe('a host with a mesh', () => {
     expect(host.degraded.current()).toMatchObject([{ why: 'UDP is blocked' }]);
   });
 
+  test('says goodbye when it ends in order', async () => {
+    const host = partOf('h1');
+    await host.mesh.start();
+    await host.mesh.stop();
+    expect(host.store.events.map(event => event.summary)).toEqual(['said goodbye']);
+    expect(host.state()).toBe('down');
+  });
+
   test('survives a word that it cannot bear, and says so', async () => {
     const host = partOf('h1');
     await host.mesh.start();
