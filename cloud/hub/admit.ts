@@ -6,7 +6,7 @@ import { decodeIntel, type Intel } from '@honeymesh/intel/advisories';
 import { CLOCK_SKEW_MS, type Envelope, type EnvelopeFailure, type EnvelopeHeader, expiryOf, isSignedBy, openEnvelope } from '@honeymesh/intel/envelope';
 import { REPORT_REFUSALS, type ReportRefusal } from '@honeymesh/intel/hub-messages';
 import type { ReportEntry } from '@honeymesh/intel/hub-report';
-import type { UnixMs } from '@honeymesh/intel/time';
+import { MINUTE_MS, type UnixMs } from '@honeymesh/intel/time';
 import { type Epochs, withEpoch } from './epochs.ts';
 import type { Identity } from './identity.ts';
 import type { Verifier } from './keys.ts';
@@ -127,6 +127,36 @@ export function withJudged(span: SpanRecord, judged: Judged): SpanRecord {
   return span;
 }
 
+/**
+ * The pace runs over signed time, so a host that was away may hand over a day at once, and a stolen one a day that it makes up: up to 172,800 envelopes.
+ * What is older than two minutes comes in at so many a minute, lest it hold up everybody else's. An honest host's is only later by that.
+ */
+export const LATE_AFTER_MS = 2 * MINUTE_MS;
+export const LATE_A_MINUTE = 1_280;
+
+/** In the order given: what may come in now, and what must come again. `countBefore`: of late ones in this minute. */
+export function withinLateBudget(
+  reported: readonly Reported[],
+  countBefore: number,
+  now: UnixMs,
+): { readonly now: readonly Reported[]; readonly again: readonly Reported[] } {
+  let left = Math.max(0, LATE_A_MINUTE - countBefore);
+  const [taken, again]: [Reported[], Reported[]] = [[], []];
+  for (const one of reported) (!isLate(one, now) || left-- > 0 ? taken : again).push(one);
+  return { now: taken, again };
+}
+
+export const isLate = ({ envelope }: Reported, now: UnixMs): boolean => envelope.issuedAt < now - LATE_AFTER_MS;
+
+const INNOCENT: ReadonlySet<Drop | ReportRefusal> = new Set([
+  'expired',
+  'from-the-future',
+  'too-many-epochs',
+  'too-many-late',
+  'old-epoch',
+  'unknown-peer',
+  'expired-certificate',
+]);
+
 /** Whether it speaks against the host: a clock, a delay or many restarts do not. */
-export const isGuilty = (why: Drop | ReportRefusal): boolean =>
-  why !== 'expired' && why !== 'from-the-future' && why !== 'too-many-epochs' && why !== 'old-epoch' && why !== 'unknown-peer' && why !== 'expired-certificate';
+export const isGuilty = (why: Drop | ReportRefusal): boolean => !INNOCENT.has(why);

@@ -34,7 +34,7 @@ export interface Envelopes {
   get(refs: readonly EnvelopeRef[]): Promise<readonly KeptEnvelope[]>;
   /** For a snapshot. */
   all(most: number): Promise<readonly KeptEnvelope[]>;
-  /** What no advisory has passed on yet, oldest key first. */
+  /** What no advisory has passed on yet. A key that has much waiting gets about its share of a minute: none waits behind another's flood. */
   waiting(most: number): Promise<readonly EnvelopeRef[]>;
   /** Of these, those that wait. */
   stillWaiting(refs: readonly EnvelopeRef[]): Promise<readonly EnvelopeRef[]>;
@@ -45,6 +45,8 @@ export interface Envelopes {
 const SPAN_LIFE_MS = 2 * DAY_MS;
 /** What waits is spread over so many partitions. */
 export const WAITING_SHARDS = 4;
+/** In a minute an honest host says 120 things at the most. */
+const SHARE_OF_A_KEY = 128;
 
 const unchanged = (version: number): readonly Clause[] => (version === 0 ? [{ is: 'absent' }] : [{ is: 'equal', attribute: 'version', value: version }]);
 
@@ -55,6 +57,21 @@ const waitingKey = (ref: EnvelopeRef): { readonly series: string; readonly id: s
 const waitingSeries = (shard: number): string => `waiting#${shard}`;
 
 export function createEnvelopes(tables: Tables): Envelopes {
+  async function waitingIn(shard: number, most: number): Promise<readonly EnvelopeRef[]> {
+    const found: EnvelopeRef[] = [];
+    let from = '0';
+    while (found.length < most) {
+      const items = await tables.query('advisories', { partition: waitingSeries(shard), from, limit: SHARE_OF_A_KEY });
+      const refs = items.map(refOf);
+      found.push(...refs);
+      const [first, last] = [refs[0], refs.at(-1)];
+      if (first === undefined || last === undefined || refs.length < SHARE_OF_A_KEY) break;
+      // All of one key: it had its share, on to the next one ('$' sorts after '#'). Else on after the last.
+      from = first.kid === last.kid ? `${last.kid}$` : `${refText(last)}!`;
+    }
+    return found;
+  }
+
   return {
     async spans(thing, spans) {
       const items = await tables.getMany(
@@ -97,8 +114,7 @@ export function createEnvelopes(tables: Tables): Envelopes {
     async waiting(most) {
       const found: EnvelopeRef[] = [];
       for (let shard = 0; shard < WAITING_SHARDS; shard++) {
-        const items = await tables.query('advisories', { partition: waitingSeries(shard), limit: Math.ceil(most / WAITING_SHARDS) });
-        found.push(...items.map(refOf));
+        found.push(...(await waitingIn(shard, Math.ceil(most / WAITING_SHARDS))));
       }
       return found;
     },

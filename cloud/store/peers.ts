@@ -33,6 +33,8 @@ export interface Peers {
   mayAsk(thing: string, limits: BucketLimits, now: number): Promise<boolean>;
   /** The count of this minute after these. */
   countRefusals(thing: string, refusals: number, now: number): Promise<number>;
+  /** The count of this minute's late envelopes before these. */
+  countLate(thing: string, late: number, now: number): Promise<number>;
   /** Quarantined until an operator lifts it. */
   quarantine(thing: string, certificate: string, now: number): Promise<void>;
   /** It could connect again, so an operator has set its certificate active. */
@@ -111,6 +113,7 @@ export function createPeers(tables: Tables): Peers {
       return false;
     },
     countRefusals: (thing, refusals, now) => tables.add('peers', key(thing, `refusals#${minuteOf(now)}`), 'count', refusals, now + 10 * MINUTE_MS),
+    countLate: async (thing, late, now) => (await tables.add('peers', key(thing, `late#${minuteOf(now)}`), 'count', late, now + 10 * MINUTE_MS)) - late,
     async quarantine(thing, certificate, now) {
       await tables.put('peers', { ...key(thing, 'quarantine'), certificate, since: now });
     },

@@ -116,6 +116,7 @@ export const REPORT_REFUSALS = {
   expired: { final: true },
   'from-the-future': { final: false },
   'too-many-epochs': { final: false },
+  'too-many-late': { final: false },
   'old-epoch': { final: true },
 } as const satisfies Readonly<Record<string, { readonly final: boolean }>>;
 export type ReportRefusal = keyof typeof REPORT_REFUSALS;

@@ -6,7 +6,19 @@
 import type { ReportRefusal } from '@honeymesh/intel/hub-messages';
 import { decodeReport, type ReportFailure } from '@honeymesh/intel/hub-report';
 import { unixMs } from '@honeymesh/intel/time';
-import { type AdmitRules, type Drop, isGuilty, type Judged, judge, openEntry, type Reported, type SpanRecord, withJudged } from '../../hub/admit.ts';
+import {
+  type AdmitRules,
+  type Drop,
+  isGuilty,
+  isLate,
+  type Judged,
+  judge,
+  openEntry,
+  type Reported,
+  type SpanRecord,
+  withinLateBudget,
+  withJudged,
+} from '../../hub/admit.ts';
 import type { Epochs } from '../../hub/epochs.ts';
 import type { Identity } from '../../hub/identity.ts';
 import type { Verifier } from '../../hub/keys.ts';
@@ -18,7 +30,7 @@ import { spanText } from '../../store/span-format.ts';
 
 export interface TakeDeps {
   readonly tables: Pick<Tables, 'transact'>;
-  readonly peers: Pick<Peers, 'speaker' | 'epochsWrite'>;
+  readonly peers: Pick<Peers, 'speaker' | 'epochsWrite' | 'countLate'>;
   readonly envelopes: Pick<Envelopes, 'spans' | 'spanWrite' | 'spanCheck' | 'envelopeWrites'>;
   readonly verifier: Verifier;
   readonly now: () => number;
@@ -55,7 +67,11 @@ export async function takeReport(thing: string, bytes: Uint8Array, rules: AdmitR
     if (opened.kind === 'opened') reported.push(opened.reported);
     else refuse(outcome, opened.why);
   }
-  for (const group of bySpan(reported)) count(outcome, await takeGroup(group, thing, rules, deps));
+  const now = unixMs(deps.now());
+  const late = reported.filter(one => isLate(one, now)).length;
+  const budget = withinLateBudget(reported, late === 0 ? 0 : await deps.peers.countLate(thing, late, now), now);
+  for (const _ of budget.again) refuse(outcome, 'too-many-late');
+  for (const group of bySpan(budget.now)) count(outcome, await takeGroup(group, thing, rules, deps));
   return outcome;
 }
 
