@@ -202,3 +202,23 @@ test('leave says goodbye and removes what made it a member; the registrar does n
     met: ['anvil'],
   });
 });
+
+test('the root makes a second registrar and takes the first one back, which begins anew as a plain host', async () => {
+  const root = ['--root-file', rootFile, '--passphrase-file', passphraseFile];
+  expect(await two.enforcer.json<MeshStatusReport>(['mesh', 'init', '--sites', 'home', ...root])).toMatchObject({ name: 'badger', renewsFrom: 'this host' });
+  await eventually('anvil knows the second one', async () => (await meshOf(one)).registrars.length === 2);
+  const key = (await meshOf(one)).registrar?.key ?? '';
+  expect(await two.enforcer.json<RevocationReport>(['mesh', 'revoke', key, ...root])).toMatchObject({
+    name: null,
+    by: 'root',
+    fallen: ['anvil'],
+    rekeyed: { hosts: 1 },
+  });
+  await eventually('badger believes it no more', async () => (await signedPeers(two)).length === 0);
+
+  await one.enforcer.honeymesh(['mesh', 'leave', '--registrar']);
+  const { token } = await inviteFrom(two);
+  expect(await one.enforcer.json<JoinReport>(['mesh', 'join', token, '--name', one.name])).toMatchObject({ name: 'anvil', met: ['badger'] });
+  await eventually('they know each other again', async () => (await signedPeers(two)).join() === one.name);
+  expect(await meshOf(one)).toMatchObject({ registrar: null, renewsFrom: `${two.address}:7947` });
+});
