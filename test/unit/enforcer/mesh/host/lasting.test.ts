@@ -15,7 +15,8 @@ import { issueRevocations } from '#enforcer/mesh/signed/revocations.ts';
 import { sealGroupKey } from '#enforcer/mesh/signed/sealed-keys.ts';
 import { createMeshState } from '#enforcer/mesh/state/state.ts';
 import { advice, CLUSTER, NOON, prefix, real, secretOf, signedBy } from '#test/support/hm1.ts';
-import { createTestHosts, GROUP_KEY, meet, told } from '#test/support/mesh-host.ts';
+import { createTestHosts, GROUP_KEY, meet, stateOf, told } from '#test/support/mesh-host.ts';
+import { createStranger, sealedPacket } from '#test/support/mesh-stranger.ts';
 
 let hosts: ReturnType<typeof createTestHosts>;
 beforeEach(() => {
@@ -51,6 +52,29 @@ describe('a restart', () => {
     // What it said before it can still take back.
     again.host.withdraw([prefix('203.0.113.9/32')], false);
     await again.until('it said so', () => (again.host.view().counts.envelopesSaid ?? 0) === 1);
+  });
+
+  test('remembers who was certified: nobody takes such a name without a signature', async () => {
+    const preferred = { settings: { signatures: 'preferred' } } as const;
+    const [alba, bruna] = [await hosts.start('alba', preferred), await hosts.start('bruna', preferred)];
+    await meet(alba, bruna);
+    await alba.stop();
+    await bruna.stop();
+    // Even where the certificate itself is gone.
+    await rm(join(alba.directory, 'envelopes.bin'));
+    const again = await hosts.start('alba', { ...preferred, directory: alba.directory });
+    const { versions } = again.host.node.self();
+    const stranger = await createStranger();
+    for (const node of ['bruna', 'dora'])
+      await stranger.say(
+        again.port,
+        sealedPacket({ kind: 'alive', node, incarnation: 900, address: Uint8Array.of(127, 0, 0, 9), port: 7_946, meta: new Uint8Array(), versions }),
+      );
+    stranger.close();
+    await again.until('it knows dora', () => stateOf(again, 'dora') !== 'unknown');
+    expect(stateOf(again, 'bruna')).toBe('unknown');
+    await again.stop();
+    expect(again.refusals()).toMatchObject({ 'alive: name-is-certified': 1 });
   });
 
   test('that is cut short by another loses nothing', async () => {
