@@ -1,5 +1,6 @@
 /** What a start tells the operator: what is guarded, how, who is allowed and why, and how to end it. Pure. */
 import type { AllowEntry } from '@honeymesh/intel/bans';
+import { placeText } from '../config/mesh-fields.ts';
 import type { Config } from '../config/schema.ts';
 import { trapChoiceOf } from '../config/trap-choice.ts';
 import type { InterfaceState } from './messages.ts';
@@ -31,6 +32,7 @@ export function startSummary(facts: StartFacts): string {
     ['guards', facts.interfaces.map(state => guardText(state, config.xdp.mode)).join(', ')],
     ['mode', MODES[config.mode]],
     ['traps', trapsText(config, facts.trapsOpen)],
+    ...(config.mesh === undefined ? [] : [['mesh', meshText(config.mesh)] as const]),
     ['configuration', facts.configPath ?? 'built-in defaults (no file)'],
     ['control socket', facts.socket],
     ...allowedRows([...config.allow.map(target => ({ target, why: 'in the configuration' })), ...facts.allowed]),
@@ -64,6 +66,11 @@ const PATIENCE_WORDS: Readonly<Record<Config['traps']['patience'], string>> = {
   listen: 'who touches one reaches traps only, and is banned when it was heard out',
   study: 'who touches one reaches traps only, for as long as traps.study says, and is banned then',
 };
+
+function meshText({ bind, join }: NonNullable<Config['mesh']>): string {
+  const whom = join.length === 0 ? 'joins whom it knows from before' : `joins ${join.slice(0, MOST_SHOWN).map(placeText).join(', ')}`;
+  return `listens on ${placeText(bind)} (UDP and TCP); ${whom}; "honeymesh peers list" shows who is there`;
+}
 
 function portsText(ports: Config['traps']['ports']): string {
   if (ports === 'typical') return 'closed ports that are typical for a host like this ("honeymesh status" lists them)';

@@ -48,6 +48,14 @@ test.each([
   expect(startSummary({ ...FACTS, trapsOpen, config: { ...FACTS.config, traps } as Config })).toContain(`traps           ${words}`);
 });
 
+test('a mesh that is configured is said, and whom it joins', () => {
+  expect(startSummary(FACTS)).not.toContain('mesh');
+  const mesh = { bind: { host: '::', port: 7946 }, join: [{ host: 'peer.example', port: 7946 }] };
+  const said = 'mesh            listens on [::]:7946 (UDP and TCP); joins peer.example:7946; "honeymesh peers list"';
+  expect(startSummary({ ...FACTS, config: { ...FACTS.config, mesh } as Config })).toContain(said);
+  expect(startSummary({ ...FACTS, config: { ...FACTS.config, mesh: { ...mesh, join: [] } } as Config })).toContain('joins whom it knows from before');
+});
+
 test('a driver without native XDP is said', () => {
   const interfaces = [{ name: 'wg0', xdp: 'generic' }] as const;
   expect(startSummary({ ...FACTS, interfaces })).toContain('wg0 (XDP generic: its driver has no native mode)');
