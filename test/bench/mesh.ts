@@ -24,9 +24,9 @@ const nodes = quick ? 16 : 64;
 const plan: LifePlan = {
   nodes,
   idleSeconds: wants('idle') || wants('spread') ? (quick ? 5 : 10) : 0,
-  broadcasts: wants('spread') ? (quick ? 4 : 8) : 0,
+  broadcasts: wants('spread') ? (quick ? 4 : 6) : 0,
   loss: LOSS,
-  lossyBroadcasts: wants('loss') ? (quick ? 3 : 6) : 0,
+  lossyBroadcasts: wants('loss') ? (quick ? 3 : 4) : 0,
   kills: wants('kill') ? (quick ? 1 : 2) : 0,
 };
 const loads: number[] = [];

@@ -36,7 +36,8 @@ const STOP_MS = 5000;
 
 /** `heard` gets whatever it says but its replies. Rejects where it does not come up. */
 export async function startMember(kind: Kind, name: string, flags: readonly string[], heard: (said: Said) => void): Promise<BenchMember> {
-  const child = spawn(kind.program, ['-name', name, ...flags], { stdio: 'pipe' });
+  // Each in a session of its own: else the scheduler (autogroup) gives all 64 together what it gives one program beside them. The end of stdin ends them.
+  const child = spawn(kind.program, ['-name', name, ...flags], { stdio: 'pipe', detached: true });
   const waiting = new Map<string, { readonly resolve: (reply: Said) => void; readonly reject: (error: Error) => void }>();
   const ready = Promise.withResolvers<Said>();
   let [lastId, errors, running] = [0, '', true];
