@@ -2,7 +2,7 @@
  * Makes one file of the scriptable node, and one of what only a node that signs needs: else Node would find, read and strip each of a hundred sources at every
  * start. Called by test/interop/peer where a source has changed since; beside the files goes the list of their sources, by which the next change is noticed.
  */
-import { mkdirSync, readdirSync, renameSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { build } from 'esbuild';
 
@@ -39,7 +39,10 @@ function put(name, contents) {
 
 const made = new Map(outputFiles.map(({ path, contents }) => [basename(path), contents]));
 for (const [name, contents] of made) if (name !== 'peer.mjs') put(name, contents);
-put('sources', `${['test/support/mesh-peer/bundle.mjs', ...Object.keys(metafile.inputs)].join('\n')}\n`);
+// For what npm installs its own record stands: packages change together, and a second link to a file of theirs is no change.
+const ours = Object.keys(metafile.inputs).filter(path => !path.startsWith('node_modules/'));
+const record = 'node_modules/.package-lock.json';
+put('sources', `${['test/support/mesh-peer/bundle.mjs', ...(existsSync(join(top, record)) ? [record] : []), ...ours].join('\n')}\n`);
 put('peer.mjs', made.get('peer.mjs'));
 for (const name of readdirSync(folder)) {
   if (!made.has(name) && name.startsWith('part-') && Date.now() - statSync(join(folder, name)).mtimeMs > KEPT_MS) rmSync(join(folder, name), { force: true });
