@@ -215,6 +215,8 @@ test('the root makes a second registrar and takes the first one back, which begi
     rekeyed: { hosts: 1 },
   });
   await eventually('badger believes it no more', async () => (await signedPeers(two)).length === 0);
+  const complaints = async () => (await one.enforcer.json<StatusReport>(['status'])).degraded.map(({ why }) => why).join();
+  await eventually('anvil hears of it and says so', async () => (await complaints()).includes('revoked'));
 
   await one.enforcer.honeymesh(['mesh', 'leave', '--registrar']);
   const { token } = await inviteFrom(two);

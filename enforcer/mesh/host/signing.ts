@@ -85,6 +85,8 @@ export function createSigning(signer: Signer, advertised: Endpoint, options: Sig
       // memberlist's own nodes say nothing of ours, and are told nothing.
       if (asked !== null && !isExchange(asked.userState)) return NOTHING;
       if (there.some(({ name }) => neighbours.certificateOf(name, now()) !== null)) return layer.localState(join, now(), asked?.userState);
+      // Who fell with its registrar is to hear of that: it believes us, though we do not believe it any more.
+      if (there.some(({ name }) => roster.wasCertified(name))) return layer.introduction();
       // A member without a certificate, or whoever dials us, or an address of the join list turns out to be.
       return asked === null && there.length > 0 ? NOTHING : layer.introduction();
     },
