@@ -133,6 +133,19 @@ describe('whoever else holds key and label', () => {
     expect(await stranger.ask(intel(['203.0.113.7']))).toMatchObject({ ok: false, error: expect.stringContaining('-identity') });
   });
 
+  test('is heard like anybody where signatures are off, identity or not; and each layer is told of all the same', async () => {
+    const [a, stranger] = await Promise.all([start(alba, ['-signatures', 'off', '-trace']), peers.start('stranger', FLAGS)]);
+    await stranger.tell(`join ${a.addr}`);
+    await stranger.tell(`send-best-effort alba ${base64('hello')}`);
+    await a.until('it', event => event.ev === 'user' && event.data === base64('hello'));
+    expect(await a.until('its datagram', ({ ev, msgs }) => ev === 'rx' && JSON.stringify(msgs).includes(base64('hello')))).toMatchObject({
+      enc: 1,
+      key: 0,
+      label: 'honeymesh',
+    });
+    expect(await a.ask(intel(['203.0.113.7']))).toMatchObject({ ok: false, error: expect.stringContaining('no certificate') });
+  });
+
   test('cannot start without a certificate where signatures are required', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'honeymesh-nobody-'));
     await expect(peers.start('nobody', [...FLAGS, '-identity', join(folder, 'mesh')])).rejects.toThrow(/mesh join/);

@@ -44,6 +44,9 @@ export async function startSigned(
     throw new Error('not yet');
   };
 
+  /** Without a certificate, or with signatures off, there is nobody to tell from others. */
+  let signs = true;
+
   function onWord(word: MeshWord): void {
     switch (word.kind) {
       case 'heard':
@@ -96,7 +99,7 @@ export async function startSigned(
       envelope: { compress: flags.compress, skipLabelCheck: flags.skipLabelCheck, verifyIncoming: flags.verifyIncoming, verifyOutgoing: flags.verifyOutgoing },
       ...deps,
       onEvent(event) {
-        if (event.kind !== 'user' || isOfCertified(event)) deps.onEvent(event);
+        if (event.kind !== 'user' || !signs || isOfCertified(event)) deps.onEvent(event);
       },
     },
   );
@@ -106,6 +109,7 @@ export async function startSigned(
   }
   const host = started.value;
   view = host.view;
+  signs = host.view().self.signer !== null;
   // A kept keyring wins over the command line; further keys belong to the one that it begins with.
   if (seedKey !== null && Buffer.from(host.keyring.primary?.bytes ?? []).equals(seedKey)) for (const key of moreKeys) host.keyring.add(key);
   if (flags.meta.length > 0) host.node.tell({ kind: 'update-meta', meta: flags.meta });
