@@ -100,9 +100,10 @@ export async function startDaemon(channel: LauncherChannel, onStopOrder: () => v
   // What is judged, and what follows from it.
   let traps: TrapPart | undefined;
   let mesh: MeshPart | undefined;
-  const surroundings = createSurroundings({ now });
+  const kept = await store.loadLedger();
+  const surroundings = createSurroundings({ now }, { remembered: kept.advice ?? [] });
   const bystanders = createBystanders({ kernel, onLink: () => machine.onLink, own: () => machine.own, now });
-  const ledger = createLedger(ledgerPolicyOf(config, kernel.banCapacity()), bystanders, await store.loadLedger(), surroundings);
+  const ledger = createLedger(ledgerPolicyOf(config, kernel.banCapacity()), bystanders, kept, surroundings);
   const enforcement = createEnforcement(kernel, { allowed: ledger.allowed(), bans: [...ledger.bans(), ...orphanRules(kernel, ledger, now())] });
   const degraded = createDegradedBoard((complaint, raised) => {
     if (raised) log.warn(complaint.why, { part: complaint.part, fix: complaint.fix });

@@ -4,6 +4,7 @@ import { createPrefixTable, type PrefixTable } from '@honeymesh/intel/prefix-tab
 import { MINUTE_MS, type UnixMs } from '@honeymesh/intel/time';
 import { readPlace } from '../../config/mesh-fields.ts';
 import type { MeshSurroundings } from '../../ledger/advice/advice.ts';
+import type { AdviceRecord } from '../../ledger/advice/records.ts';
 import type { MeshPeer, MeshView } from '../port.ts';
 
 const ANSWERED_MS = 10 * MINUTE_MS;
@@ -26,9 +27,13 @@ interface Answered {
   readonly at: UnixMs;
 }
 
-export function createSurroundings({ now }: { readonly now: () => UnixMs }): ViewedSurroundings {
+/** `remembered`: what the ledger keeps of advice. Until the mesh is seen, votes are counted as among those who gave them. */
+export function createSurroundings(
+  { now }: { readonly now: () => UnixMs },
+  { remembered = [] }: { readonly remembered?: readonly AdviceRecord[] } = {},
+): ViewedSurroundings {
   let peers: readonly MeshPeer[] = [];
-  let counted = { sites: 1, hosts: 1 };
+  let counted = countedIn(remembered);
   /** Since the last view. */
   const spoke = new Set<string>();
   let answered = new Map<Address, Answered>();
@@ -102,6 +107,13 @@ export function createSurroundings({ now }: { readonly now: () => UnixMs }): Vie
       return found !== undefined && isFresh(found.at, at) ? found.name : null;
     },
   };
+}
+
+function countedIn(remembered: readonly AdviceRecord[]): { readonly sites: number; readonly hosts: number } {
+  const votes = remembered.flatMap(record => (record.kind === 'target' ? record.votes : []));
+  const sites = new Set(votes.flatMap(({ site }) => site ?? []));
+  const hosts = new Set(votes.flatMap(({ account, site }) => (site === null ? [] : account)));
+  return { sites: Math.max(1, sites.size), hosts: Math.max(1, hosts.size) };
 }
 
 /** A clock that went back makes nobody a stranger. */

@@ -1,6 +1,7 @@
 import type { Prefix } from '@honeymesh/intel/address';
 import { MINUTE_MS, unixMs } from '@honeymesh/intel/time';
 import { expect, test } from 'vitest';
+import type { AdviceRecord, TargetRecord } from '#enforcer/ledger/advice/records.ts';
 import { createSurroundings } from '#enforcer/mesh/thread/surroundings.ts';
 import { meshPeer, meshView } from '#test/support/mesh-settings.ts';
 
@@ -69,4 +70,18 @@ test('a site that spoke counts before the next view does: two hosts of it are on
   expect(surroundings.sites).toBe(2);
   surroundings.see(meshView([], { sites: 1, hosts: 1 })); // its certificate was revoked
   expect(surroundings.sites).toBe(1);
+});
+
+test('until the mesh is seen, remembered votes are counted by their sites, so that a restart makes no quorum of two hosts of one', () => {
+  const remembered = (...sites: (string | null)[]): readonly AdviceRecord[] => {
+    const votes = sites.map((site, number) => ({ account: `a${number}`, site })) as unknown as TargetRecord['votes'];
+    return [{ kind: 'target', target: at('203.0.113.9/32'), votes, counted: [], heldMs: 0, heldSince: null, heldUntil: unixMs(0) }];
+  };
+  const counts = (...sites: (string | null)[]) => {
+    const { sites: counted, hosts } = createSurroundings({ now: () => unixMs(T0) }, { remembered: remembered(...sites) });
+    return [counted, hosts];
+  };
+  expect(counts()).toEqual([1, 1]);
+  expect(counts('lab', 'lab')).toEqual([1, 2]);
+  expect(counts('lab', 'lab', 'shop', null)).toEqual([2, 3]);
 });
