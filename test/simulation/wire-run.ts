@@ -41,6 +41,9 @@ export interface Told {
 const PATIENCE = 4;
 const MORE_CALM_MS = 30_000;
 
+/** A Go node, as it behaves: it greets nobody, looks for nobody that is gone, and tells too late that it could not help. */
+const AS_GO = { eagerPeers: 0, rejoinIntervalMs: 0, announceIntervalMs: 0, nackShare: 1 };
+
 const KINDS: readonly Kind[] = ['required', 'plain', 'preferred'];
 
 export function tell({
@@ -59,7 +62,8 @@ export function tell({
   // The first two are those that the others join.
   const isUnsigned = (node: SimNode): boolean => kind === 'preferred' && Number(node.name.slice(1)) % 4 === 3;
   const hm1 = kind === 'plain' ? null : createHm1({ mode: kind, isUnsigned, ...broken });
-  const world = createWorld({ seed, nodes: count, ...(hm1 === null ? {} : { beside: hm1.beside }), ...own });
+  const asTheyAre = { ownOf: (node: SimNode) => (isUnsigned(node) ? AS_GO : {}) };
+  const world = createWorld({ seed, nodes: count, ...asTheyAre, ...(hm1 === null ? {} : { beside: hm1.beside }), ...own });
   const traitor = hm1 === null ? null : (world.nodes.findLast(node => !isUnsigned(node)) ?? null);
   const checkers = createCheckers(world, hm1);
   world.watchers.push(checkers);

@@ -51,10 +51,10 @@ export function createVillain({ world, hm1, traitor, some }: VillainDeps): (what
     for (const node of world.nodes) if (chance(0.6)) tell(node, ...messages);
   }
 
-  /** Under HM1 nobody is taken in; else it may be believed for a while, and what follows is no fault of the mesh. */
+  /** Where all sign nobody is taken in; else some may be for a while, and what follows is no fault of the mesh. */
   function impersonate(victim: SimNode): void {
     victim.disturbedAtMs = world.nowMs;
-    if (victim.beside === null) victim.impersonated = true;
+    if (hm1?.mode !== 'required') victim.impersonated = true;
   }
 
   /** Signed with the traitor's key, and put on record as its word. */
