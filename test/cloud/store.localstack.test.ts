@@ -11,12 +11,13 @@ import { readReceipt } from '@honeymesh/intel/hub-messages';
 import { ADVISORY_TOPIC, receiptTopic, reportTopic } from '@honeymesh/intel/hub-topics';
 import { unixMs } from '@honeymesh/intel/time';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { awsStores, type Stores } from '#cloud/functions/aws/stores.ts';
+import type { Stores } from '#cloud/functions/aws/stores.ts';
 import { functionName, setVariables, variablesOf } from '#test/support/cloud/coupling.ts';
 import { accessTo } from '#test/support/cloud/deployment.ts';
 import { adviceFor, createMesh, hexOfAll, type Mesh, type MeshHost, type Site } from '#test/support/cloud/mesh-hosts.ts';
 import { type Cloud, cloud } from '#test/support/cloud/provided.ts';
 import { catchPublishes, type PublishCatcher } from '#test/support/cloud/publish-catcher.ts';
+import { makeKnown, storesOf } from '#test/support/cloud/stores.ts';
 
 const provided = cloud();
 const PUBLISHERS = ['fan-out', 'receipts', 'digest'] as const;
@@ -35,18 +36,7 @@ describe.skipIf(provided === null)('on LocalStack', () => {
     mesh = createMesh(provided as Cloud);
     for (const name of PUBLISHERS)
       await setVariables(localstack, name, { ...(await variablesOf(localstack, name)), AWS_ENDPOINT_URL_IOT_DATA_PLANE: broker.endpoint });
-    const { accessKeyId, secretAccessKey } = access.credentials;
-    // The stores' own adapter, as the functions build it: from the environment.
-    Object.assign(process.env, {
-      AWS_ENDPOINT_URL: access.endpoint,
-      AWS_REGION: access.region,
-      AWS_ACCESS_KEY_ID: accessKeyId,
-      AWS_SECRET_ACCESS_KEY: secretAccessKey,
-    });
-    for (const name of ['ingest', 'fan-out', 'receipts'] as const) {
-      for (const [key, value] of Object.entries(await variablesOf(localstack, name))) if (key.startsWith('HONEYMESH_TABLE_')) process.env[key] = value;
-    }
-    stores = awsStores();
+    stores = await storesOf(localstack);
   }, 90_000);
   afterAll(async () => {
     for (const name of PUBLISHERS) {
@@ -59,8 +49,7 @@ describe.skipIf(provided === null)('on LocalStack', () => {
   /** A host that the hub knows, as an introduction would have made it known. */
   async function known(name: string, site: Site = 'home'): Promise<MeshHost> {
     const host = mesh.host(name, site);
-    const { kid, edPublic, notAfter, bytes } = host.certificate;
-    await stores.peers.keepIdentity({ thing: name, kid, site, edPublic, notAfter, votesFrom: unixMs(0), certificate: bytes, registrar: mesh.registrar });
+    await makeKnown(stores, mesh, host);
     return host;
   }
 

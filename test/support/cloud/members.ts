@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { decodeAdvisory, type SignedAdvisory } from '@honeymesh/intel/hub-advisory';
 import { type Answer, type Question, type Receipt, readAnswer, readReceipt, writeMessage } from '@honeymesh/intel/hub-messages';
 import { ADVISORY_TOPIC, answerTopic, DIGEST_TOPIC, questionTopic, receiptTopic, reportTopic } from '@honeymesh/intel/hub-topics';
-import { createMesh, type MeshHost, type Site } from './mesh-hosts.ts';
+import { createMesh, type Mesh, type MeshHost, type Site } from './mesh-hosts.ts';
 import { connected, type Received, type Session } from './mqtt.ts';
 import { brokerOf, type Cloud } from './provided.ts';
 import { type Enrolled, enrol } from './things.ts';
@@ -22,6 +22,8 @@ export interface Member extends Omit<MeshHost, 'report'> {
   advisory(kind: 'urgent' | 'digest', withinMs?: number): Promise<{ readonly advisory: SignedAdvisory; readonly atMs: number }>;
   /** The urgent advisory that holds this envelope. */
   hears(envelope: Uint8Array, withinMs?: number): Promise<SignedAdvisory>;
+  /** Whether it came already, at once or with a digest. */
+  heard(envelope: Uint8Array): boolean;
   /** The next receipt that fits. */
   receipt(fits?: (receipt: Receipt) => boolean, withinMs?: number): Promise<Receipt>;
 }
@@ -34,7 +36,8 @@ export interface Cluster {
   close(): Promise<void>;
 }
 
-export function createCluster(cloud: Cloud): Cluster {
+/** `introduce`: makes a host known in another way than by its question, for hundreds of them. */
+export function createCluster(cloud: Cloud, introduce?: (mesh: Mesh, host: MeshHost) => Promise<void>): Cluster {
   const mesh = createMesh(cloud);
   const sessions: Session[] = [];
 
@@ -70,14 +73,13 @@ export function createCluster(cloud: Cloud): Cluster {
         return { advisory: readOrNull(decodeAdvisory(payload)) as SignedAdvisory, atMs };
       },
       async hears(envelope, withinMs = 15_000) {
-        const holds = (payload: Uint8Array): boolean =>
-          readOrNull(decodeAdvisory(payload))?.envelopes.some(bytes => Buffer.from(bytes).equals(envelope)) === true;
-        const found = await session.next(message => message.topic === ADVISORY_TOPIC && holds(message.payload), withinMs);
+        const found = await session.next(message => message.topic === ADVISORY_TOPIC && holds(message, envelope), withinMs);
         // It may hold another envelope that somebody waits for.
         session.received.push(found);
         const { payload } = found;
         return readOrNull(decodeAdvisory(payload)) as SignedAdvisory;
       },
+      heard: envelope => session.received.some(message => holds(message, envelope)),
       async receipt(fits = () => true, withinMs = 15_000) {
         const isIt = (payload: Uint8Array): boolean => {
           const receipt = readOrNull(readReceipt(payload));
@@ -87,6 +89,10 @@ export function createCluster(cloud: Cloud): Cluster {
         return readOrNull(readReceipt(payload)) as Receipt;
       },
     };
+    if (introduce !== undefined) {
+      await introduce(mesh, host);
+      return made;
+    }
     const introduced = await made.ask({ ask: 'introduce', certificates: [mesh.registrar, host.certificate.bytes] });
     if (introduced.kind !== 'introduced') throw new Error(`the hub does not know ${name}: ${JSON.stringify(introduced)}`);
     return made;
@@ -94,5 +100,8 @@ export function createCluster(cloud: Cloud): Cluster {
 
   return { member, close: async () => void (await Promise.all(sessions.map(session => session.close()))) };
 }
+
+const holds = ({ payload }: Received, envelope: Uint8Array): boolean =>
+  readOrNull(decodeAdvisory(payload))?.envelopes.some(bytes => Buffer.from(bytes).equals(envelope)) === true;
 
 const readOrNull = <T>(read: { readonly ok: true; readonly value: T } | { readonly ok: false }): T | null => (read.ok ? read.value : null);
