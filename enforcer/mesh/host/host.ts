@@ -7,8 +7,10 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { type UnixMs, unixMs } from '@honeymesh/intel/time';
 import type { EnvelopeOptions } from '../node/envelope.ts';
 import type { PortFault } from '../node/listen.ts';
+import { hasAddress, isAnywhere } from '../node/listen.ts';
 import { type MeshNode, type NodeDeps, type NodeRefusal, startNode } from '../node/node.ts';
 import { createNodeMemory } from '../node/node-memory.ts';
+import { hostOf } from '../node/places.ts';
 import { type Lookup, systemLookup } from '../node/resolve.ts';
 import type { MeshHost, MeshSettings, MeshState, MeshWord } from '../port.ts';
 import { DEFAULT_VERSIONS, PROFILES, type Tuning } from '../protocol/core/options.ts';
@@ -175,9 +177,16 @@ export async function startMeshHost(settings: MeshSettings, deps: MeshHostDeps):
   look();
   telling.changed(true);
 
+  function goneAddress(): string | null {
+    // Else somebody has chosen it, and may know why.
+    if (advertise !== null || !isAnywhere(settings.bind)) return null;
+    const own = hostOf(running.advertised);
+    return hasAddress(own) ? null : own;
+  }
+
   function look(): void {
     const certificate = signer === null ? null : (signer.roster.named(name) ?? signer.certificate);
-    watch.tick({ now: now(), certificate, encrypted: encrypted(), members: running.stats().alive });
+    watch.tick({ now: now(), certificate, encrypted: encrypted(), members: running.stats().alive, goneAddress: goneAddress() });
     if (ring.keyring.primary !== null) keeping.soon('use', KEEP_USE_MS);
     telling.changed(false);
   }

@@ -10,6 +10,8 @@ export interface WatchFacts {
   /** By this host under the primary key, and who else does so. */
   readonly encrypted: number;
   readonly members: number;
+  /** What peers are told, where no interface has it any more; null: it is there, or was told to us. */
+  readonly goneAddress: string | null;
 }
 
 export interface Watch {
@@ -69,6 +71,12 @@ export function createWatch(complaints: Complaints): Watch {
     complaints.set('key-budget', all < MOST_ENCRYPTIONS ? null : { why, fix: 'on a registrar: honeymesh mesh rotate-key' });
   }
 
+  function addressFault(gone: string | null): void {
+    const why = `the address that peers know of this host (${gone}) is on no interface any more: they cannot reach it`;
+    const fix = 'restart honeymesh, so that it tells the new one, or set mesh.advertise to an address that stays';
+    complaints.set('address', gone === null ? null : { why, fix });
+  }
+
   function networkFaults(now: UnixMs): void {
     for (const [name, at] of blocked) if (now - at > BLOCKED_MEMORY_MS) blocked.delete(name);
     if (blocked.size === 0) {
@@ -94,7 +102,8 @@ export function createWatch(complaints: Complaints): Watch {
     udpWorks(name) {
       blocked.delete(name);
     },
-    tick({ now, certificate, encrypted, members }) {
+    tick({ now, certificate, encrypted, members, goneAddress }) {
+      addressFault(goneAddress);
       certificateFaults(certificate, now);
       clockFaults(now);
       keyFaults(encrypted, members);

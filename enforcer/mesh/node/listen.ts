@@ -6,7 +6,7 @@ import { type Parsed, parsed, unparsed } from '@honeymesh/intel/parsed';
 import type { Endpoint } from '../protocol/core/endpoint.ts';
 import type { Acceptor } from './acceptor.ts';
 import { type DatagramHooks, type Datagrams, openDatagrams } from './datagrams.ts';
-import { endpointFrom } from './places.ts';
+import { endpointFrom, hostOf } from './places.ts';
 
 export type PortFault = 'in-use' | 'not-allowed' | 'no-such-address' | 'unavailable';
 
@@ -50,10 +50,13 @@ export async function openPort(host: string, port: number, sides: Sides): Promis
   return unparsed(fault);
 }
 
+/** `0.0.0.0` and `::`. */
+export const isAnywhere = (bind: string): boolean => endpointFrom(bind, 0)?.address.every(byte => byte === 0) === true;
+
 /** What is bound, if that is one address; else the first private IPv4 of this host, as memberlist does, or whatever it has. */
 export function advertisedAddress(bind: string, port: number): Endpoint {
   const bound = endpointFrom(bind, port);
-  if (bound?.address.some(byte => byte !== 0)) return bound;
+  if (bound !== null && !isAnywhere(bind)) return bound;
   const candidates = Object.values(networkInterfaces())
     .flat()
     .filter(entry => entry !== undefined && !entry.internal && !entry.address.startsWith('fe80:'))
@@ -61,6 +64,15 @@ export function advertisedAddress(bind: string, port: number): Endpoint {
   const usable = candidates.filter(address => isIPv6(bind) || !isIPv6(address));
   const best = usable.find(isPrivate) ?? usable[0] ?? (isIPv6(bind) ? '::1' : '127.0.0.1');
   return endpointFrom(best, port) ?? { address: Uint8Array.of(127, 0, 0, 1), port };
+}
+
+/** Whether an interface of this host has it, canonical text. */
+export const hasAddress = (host: string): boolean =>
+  Object.values(networkInterfaces()).some(entries => entries?.some(({ address }) => textOf(address) === host));
+
+function textOf(address: string): string | null {
+  const endpoint = endpointFrom(address, 0);
+  return endpoint === null ? null : hostOf(endpoint);
 }
 
 const isPrivate = (address: string): boolean => /^(10\.|192\.168\.|172\.(1[6-9]|2\d|3[01])\.)/.test(address);

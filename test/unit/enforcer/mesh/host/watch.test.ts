@@ -14,7 +14,7 @@ function watching() {
   const words: MeshWord[] = [];
   const complaints = createComplaints(word => words.push(word));
   const watch = createWatch(complaints);
-  const facts = { now: NOON, certificate, encrypted: 0, members: 3 };
+  const facts = { now: NOON, certificate, encrypted: 0, members: 3, goneAddress: null };
   return {
     watch,
     words,
@@ -62,6 +62,12 @@ describe('the watch', () => {
     expect(tick({ encrypted: 2 ** 31 / 64, members: 64 })).toEqual(['complaint key-budget']);
     expect(words.at(-1)).toMatchObject({ fix: expect.stringContaining('rotate-key') });
     expect(tick({ encrypted: 0, members: 64 })).toEqual(['recovered key-budget']);
+  });
+
+  test('tells when the address that peers know is gone', () => {
+    const { tick } = watching();
+    expect(tick({ goneAddress: '198.51.100.7' })).toEqual(['complaint address']);
+    expect(tick()).toEqual(['recovered address']);
   });
 
   test('names whom UDP does not reach, until they answer', () => {

@@ -1,6 +1,20 @@
 import { describe, expect, test } from 'vitest';
+import { hasAddress, isAnywhere } from '#enforcer/mesh/node/listen.ts';
 import { endpointFrom, hostOf, parseTarget, textOfEndpoint } from '#enforcer/mesh/node/places.ts';
 import { MOST_ENDPOINTS, resolveTargets } from '#enforcer/mesh/node/resolve.ts';
+
+test.each([
+  ['0.0.0.0', true],
+  ['::', true],
+  ['127.0.0.1', false],
+  ['mesh.example.org', false],
+])('%s is anywhere: %s', (bind, expected) => {
+  expect(isAnywhere(bind)).toBe(expected);
+});
+
+test('this host has its own addresses, and not those of others', () => {
+  expect([hasAddress('127.0.0.1'), hasAddress('203.0.113.1')]).toEqual([true, false]);
+});
 
 describe('entries of a join list', () => {
   test.each([
