@@ -38,7 +38,7 @@ export function createAdmission(limits: AdmissionLimits = ADMISSION_LIMITS): Adm
 }
 
 /** An IPv6 host has a /64 to choose from. */
-function groupOf(source: string): string {
+export function groupOf(source: string): string {
   if (!source.includes(':') || source.startsWith('::ffff:')) return source;
   const [head = ''] = source.split('%');
   const left = (head.split('::')[0] ?? '').split(':');
