@@ -1,11 +1,12 @@
 /** What the deployed hub does for hosts and against them, on MiniStack with its policies and roles enforced: each function runs with the rights of the template. */
 import { setTimeout as delay } from 'node:timers/promises';
-import { DescribeCertificateCommand, IoTClient } from '@aws-sdk/client-iot';
+import { CreateTopicRuleCommand, DeleteTopicRuleCommand, DescribeCertificateCommand, GetTopicRuleCommand, IoTClient } from '@aws-sdk/client-iot';
 import { IoTDataPlaneClient, PublishCommand } from '@aws-sdk/client-iot-data-plane';
+import { ReceiveMessageCommand, SQSClient } from '@aws-sdk/client-sqs';
 import { openEnvelope } from '@honeymesh/intel/envelope';
 import { decodeAdvisory, type SignedAdvisory } from '@honeymesh/intel/hub-advisory';
 import { type Heartbeat, writeHeartbeat } from '@honeymesh/intel/hub-messages';
-import { heartbeatTopic, reportTopic } from '@honeymesh/intel/hub-topics';
+import { heartbeatTopic, questionTopic, reportTopic } from '@honeymesh/intel/hub-topics';
 import { unixMs } from '@honeymesh/intel/time';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { accessTo } from '#test/support/cloud/deployment.ts';
@@ -95,11 +96,38 @@ describe.skipIf(provided === null)('the deployed hub', () => {
     expect(await alice.session.publish(heartbeatTopic('hub-alice'), writeHeartbeat(said))).toBe(0);
   });
 
-  test('takes nothing from whom the broker does not name: the rule itself refuses it', async () => {
+  test('takes nothing from whom the broker does not name', async () => {
     const envelope = bob.sign({ advice: [adviceFor('203.0.113.141/32')] }, { issuedAt: unixMs(Date.now() + 4 * APART_MS) });
     const forged = new PublishCommand({ topic: reportTopic('hub-bob'), payload: bob.reportBytes([envelope]), qos: 0 });
     await new IoTDataPlaneClient(access).send(forged);
     await expect(alice.hears(envelope, 2_000)).rejects.toThrow('nothing came');
+  });
+
+  test('hears a host on its own topic and nobody else there: the rule says so before any code runs', async () => {
+    const iot = new IoTClient(access);
+    const { rule } = await iot.send(new GetTopicRuleCommand({ ruleName: 'honeymesh_get' }));
+    const queueUrl = ministack.outputs.FailedRules;
+    const roleArn = rule?.errorAction?.sqs?.roleArn;
+    // The same SQL, with an action that shows what came through.
+    await iot.send(
+      new CreateTopicRuleCommand({
+        ruleName: 'probe',
+        topicRulePayload: { sql: rule?.sql, awsIotSqlVersion: rule?.awsIotSqlVersion, actions: [{ sqs: { queueUrl, roleArn } }] },
+      }),
+    );
+    try {
+      await new IoTDataPlaneClient(access).send(new PublishCommand({ topic: questionTopic('hub-bob'), payload: Buffer.from('forged'), qos: 0 }));
+      await bob.session.publish(questionTopic('hub-bob'), 'its own');
+      const sqs = new SQSClient(access);
+      const came: { readonly client: string; readonly payload: string }[] = [];
+      for (const started = Date.now(); Date.now() - started < 3_000; ) {
+        const { Messages = [] } = await sqs.send(new ReceiveMessageCommand({ QueueUrl: queueUrl, WaitTimeSeconds: 1, MaxNumberOfMessages: 10 }));
+        came.push(...Messages.map(({ Body = '{}' }) => JSON.parse(Body)));
+      }
+      expect(came.map(({ client, payload }) => `${client}: ${Buffer.from(payload, 'base64')}`)).toEqual(['hub-bob: its own']);
+    } finally {
+      await iot.send(new DeleteTopicRuleCommand({ ruleName: 'probe' }));
+    }
   });
 
   test('takes nothing of one host under the signature of another', async () => {
