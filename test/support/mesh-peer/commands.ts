@@ -74,7 +74,8 @@ export function createCommands({ node, keyring, state, wire, signed, say, seen }
     },
     members() {
       const members = node.members();
-      return { alive: members.filter(member => member.state === 'alive').length, members: members.map(describeMember) };
+      // As memberlist counts its members: who is suspected is one.
+      return { alive: members.filter(({ state }) => state === 'alive' || state === 'suspect').length, members: members.map(describeMember) };
     },
     stats() {
       const { user, system } = process.cpuUsage();
