@@ -6,7 +6,7 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { expiryOf, openEnvelope } from '@honeymesh/intel/envelope';
 import { isSettled, type Receipt } from '@honeymesh/intel/hub-messages';
-import type { UnixMs } from '@honeymesh/intel/time';
+import { type UnixMs, unixMs } from '@honeymesh/intel/time';
 import Database from 'better-sqlite3';
 import type { HubHead } from './numbering.ts';
 import type { OwnEnvelope } from './port.ts';
@@ -21,6 +21,8 @@ export interface Outbox {
   add(envelopes: readonly OwnEnvelope[], now: UnixMs): void;
   /** The oldest, by epoch and number. */
   oldest(most: number): readonly OutboxEntry[];
+  /** Signed at `issuedAt` or later. */
+  since(issuedAt: UnixMs, most: number): readonly OutboxEntry[];
   /** Lets go of what the receipt covers; how many that were. */
   settle(receipt: Receipt): number;
   /** Lets go of what has expired: nobody would take it. */
@@ -49,6 +51,7 @@ const SCHEMA = `
     issued_at INTEGER NOT NULL, expires_at INTEGER NOT NULL, bytes BLOB NOT NULL,
     PRIMARY KEY (epoch, seq)) WITHOUT ROWID;
   CREATE INDEX IF NOT EXISTS by_expiry ON entries (expires_at);
+  CREATE INDEX IF NOT EXISTS by_issue ON entries (issued_at);
   CREATE TABLE IF NOT EXISTS epochs (epoch INTEGER PRIMARY KEY, last INTEGER NOT NULL, link INTEGER NOT NULL);
   CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 `;
@@ -78,6 +81,9 @@ export function openOutbox({ directory, kid, most = MOST_ENTRIES }: OutboxOption
   const keepLast = db.prepare('INSERT INTO epochs VALUES (?, ?, ?) ON CONFLICT (epoch) DO UPDATE SET last = excluded.last, link = excluded.link');
   const previousOf = db.prepare<[number, number], { previous: number }>('SELECT previous FROM entries WHERE epoch = ? AND seq = ?');
   const first = db.prepare<[number], Row>('SELECT epoch, seq, previous, issued_at, bytes FROM entries ORDER BY epoch, seq LIMIT ?');
+  const recent = db.prepare<[number, number], Row>(
+    'SELECT epoch, seq, previous, issued_at, bytes FROM entries WHERE issued_at >= ? ORDER BY epoch DESC, seq DESC LIMIT ?',
+  );
   const ofEpoch = db.prepare<[number], { seq: number }>('SELECT seq FROM entries WHERE epoch = ?');
   const remove = db.prepare('DELETE FROM entries WHERE epoch = ? AND seq = ?');
   const relink = db.prepare('UPDATE entries SET previous = ? WHERE epoch = ? AND previous = ?');
@@ -135,10 +141,8 @@ export function openOutbox({ directory, kid, most = MOST_ENTRIES }: OutboxOption
 
   return {
     add: (envelopes, now) => add(envelopes, now),
-    oldest: limit =>
-      first
-        .all(limit)
-        .map(({ epoch, seq, previous, issued_at, bytes }) => ({ epoch, seq, previous, issuedAt: issued_at as UnixMs, bytes: Uint8Array.from(bytes) })),
+    oldest: limit => first.all(limit).map(entryOf),
+    since: (issuedAt, limit) => recent.all(issuedAt, limit).map(entryOf).reverse(),
     settle: receipt => settle(receipt),
     prune: now => prune(now),
     get waiting() {
@@ -152,3 +156,11 @@ export function openOutbox({ directory, kid, most = MOST_ENTRIES }: OutboxOption
     close: () => void db.close(),
   };
 }
+
+const entryOf = ({ epoch, seq, previous, issued_at, bytes }: Row): OutboxEntry => ({
+  epoch,
+  seq,
+  previous,
+  issuedAt: unixMs(issued_at),
+  bytes: Uint8Array.from(bytes),
+});
