@@ -29,9 +29,8 @@ async function healthy(members: readonly Peer[]): Promise<void> {
 describe.skipIf(go === null).concurrent('with memberlist', () => {
   const [each, seconds] = nightly ? [16, 60] : [4, 12];
   // As many as these, and a busy machine, would lose what no network loses: at night one after the other.
-  const alone = nightly ? test.sequential : test;
   for (const loss of nightly ? [0.1, 0.25, 0.5] : [0.25])
-    alone(`with ${100 * loss} % of all datagrams lost nobody is called dead, ${2 * each} members for ${seconds} s`, async context => {
+    test(`with ${100 * loss} % of all datagrams lost nobody is called dead, ${2 * each} members for ${seconds} s`, { concurrent: !nightly }, async context => {
       const scene = sceneOf(context);
       const all: Peer[] = [];
       for (let at = 0; at < each; at++) all.push(...(await Promise.all([scene.ours(`ours${at}`), scene.theirs(`theirs${at}`)])));
