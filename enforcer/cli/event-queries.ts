@@ -48,14 +48,3 @@ export async function* newestFirst(daemon: Pick<Operations, 'listEvents'>, query
     beforeId = page.at(-1)?.id;
   }
 }
-
-/** All that match, oldest first, page by page: an export never holds the whole log. */
-export async function* oldestFirst(daemon: Pick<Operations, 'listEvents'>, query: Query): AsyncGenerator<readonly EventRow[]> {
-  let afterId = 0;
-  for (;;) {
-    const page = await daemon.listEvents({ ...query, afterId, ascending: true, limit: PAGE });
-    if (page.length > 0) yield page;
-    if (page.length < PAGE) return;
-    afterId = page.at(-1)?.id ?? afterId;
-  }
-}

@@ -1,4 +1,5 @@
 /** Where a command writes. What comes from outside is made printable first: an attacker's bytes must not steer a terminal. */
+import { safeJson } from '@honeymesh/intel/escape';
 
 export interface Terminal {
   write(text: string): void;
@@ -12,7 +13,6 @@ export interface Terminal {
 // C0 and C1 controls, zero-width and bidirectional marks, line separators: all that moves a cursor, hides or reorders text.
 // biome-ignore lint/suspicious/noControlCharactersInRegex: these are the ones to take out
 const UNPRINTABLE = /[\u0000-\u001f\u007f-\u009f\u00ad\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]/g;
-const UNPRINTABLE_IN_JSON = /[\u007f-\u009f\u00ad\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]/g;
 
 const escaped = (character: string): string => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
 
@@ -21,9 +21,6 @@ export const printable = (text: string): string => text.replace(UNPRINTABLE, esc
 
 /** JSON that is safe in a terminal: what JSON.stringify leaves as it is but a terminal acts on is escaped too. */
 export const json = (value: unknown, indent = 2): string => safeJson(JSON.stringify(value, null, indent));
-
-/** JSON text with the same meaning and nothing that a terminal acts on: such characters stand only inside its strings. */
-export const safeJson = (text: string): string => text.replace(UNPRINTABLE_IN_JSON, escaped);
 
 export interface Column<Row> {
   readonly title: string;

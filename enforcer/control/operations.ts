@@ -6,6 +6,7 @@ import type { Finding } from '@honeymesh/intel/findings';
 import type { Reason } from '@honeymesh/intel/reasons';
 import type { TrapChoice } from '../config/trap-choice.ts';
 import type { MeshReport, PeerRow } from '../mesh/port.ts';
+import type { LogTip } from '../store/port.ts';
 import type { Receipt } from '../traps/receipts.ts';
 import type { MeshOperations } from './mesh-operations.ts';
 
@@ -160,6 +161,8 @@ export interface Operations extends MeshOperations {
     readonly ascending?: boolean;
     readonly limit?: number;
   }): Promise<readonly EventRow[]>;
+  /** Where the event log ends now: what a proof of an export names. */
+  logTip(): Promise<LogTip>;
   /** The members of the mesh besides this host. */
   listPeers(): Promise<readonly PeerRow[]>;
   explain(order: { readonly address: string }): Promise<ExplainReport>;

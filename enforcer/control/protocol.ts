@@ -22,6 +22,7 @@ export const CALLS = [
   'addAllowed',
   'removeAllowed',
   'listEvents',
+  'logTip',
   'listPeers',
   'explain',
   'pause',

@@ -39,6 +39,7 @@ const ARGUMENTS = {
     ascending: z.boolean().optional(),
     limit: z.int().min(1).max(10_000).optional(),
   }),
+  logTip: nothing,
   listPeers: nothing,
   explain: z.strictObject({ address: target }),
   pause: z.strictObject({ duration: text(32) }),

@@ -27,3 +27,9 @@ export function escapeBytes(bytes: Uint8Array, longest: number): string {
   }
   return bytes.length > longest ? `${text}...` : text;
 }
+
+// C1 controls, zero-width and bidirectional marks, line separators: JSON lets them stand, a terminal or a reader of lines acts on them.
+const UNPRINTABLE_IN_JSON = /[\u007f-\u009f\u00ad\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]/g;
+
+/** JSON text with the same meaning and nothing that a terminal acts on: such characters stand only inside its strings. */
+export const safeJson = (text: string): string => text.replace(UNPRINTABLE_IN_JSON, character => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`);

@@ -8,7 +8,15 @@ import type { Store } from '../store/port.ts';
 import type { Pipeline } from './pipeline.ts';
 import { readInstant, readTarget } from './texts.ts';
 
-export function createEventReads({ store, pipeline, now }: { store: Store; pipeline: Pipeline; now: () => UnixMs }): Pick<Operations, 'listEvents' | 'tail'> {
+export function createEventReads({
+  store,
+  pipeline,
+  now,
+}: {
+  store: Store;
+  pipeline: Pipeline;
+  now: () => UnixMs;
+}): Pick<Operations, 'listEvents' | 'logTip' | 'tail'> {
   return {
     async listEvents({ since, until, kinds, source, ...rest }) {
       await pipeline.settled(); // what an order just did is there to be read
@@ -20,6 +28,10 @@ export function createEventReads({ store, pipeline, now }: { store: Store; pipel
         ...(source === undefined ? {} : { source: readTarget(source) }),
       });
       return events.map(toEventRow);
+    },
+    async logTip() {
+      await pipeline.settled();
+      return store.tip();
     },
     tail: (onEvent, signal) => pipeline.listen(event => onEvent(toEventRow(event)), signal),
   };

@@ -1,8 +1,14 @@
-/** Events as the operator's rows, and rows as files: a JSON array, NDJSON, CSV. */
+/** Events as the operator's rows, and the formats in which rows leave this host. */
 import type { StoredEvent } from '@honeymesh/intel/events';
+import { unreachable } from '@honeymesh/intel/parsed';
 import { techniquesOf } from '@honeymesh/intel/reasons';
 import { rfc3339, unixMs } from '@honeymesh/intel/time';
 import type { EventRow } from '../control/operations.ts';
+import { cefExport } from './exports/cef.ts';
+import { ecsExport } from './exports/ecs.ts';
+import type { EventExport, ExportSurroundings } from './exports/form.ts';
+import { csvExport, jsonExport, listExport, ndjsonExport } from './exports/plain.ts';
+import { stixExport } from './exports/stix.ts';
 
 /** The last instant that a Date can hold (ECMA-262, 21.4.1.1). */
 const LATEST_MS = 8.64e15;
@@ -27,69 +33,36 @@ export function toEventRow(event: StoredEvent): EventRow {
   };
 }
 
-export type ExportFormat = 'json' | 'ndjson' | 'csv';
+export const EXPORT_FORMATS = {
+  json: { mediaType: 'application/json', extension: 'json', about: 'one array' },
+  ndjson: { mediaType: 'application/x-ndjson', extension: 'ndjson', about: 'one object a line' },
+  csv: { mediaType: 'text/csv; charset=utf-8', extension: 'csv', about: 'RFC 4180 with a head' },
+  ecs: { mediaType: 'application/x-ndjson', extension: 'ecs.ndjson', about: 'Elastic Common Schema, one document a line' },
+  stix: { mediaType: 'application/stix+json;version=2.1', extension: 'stix.json', about: 'STIX 2.1: bans as indicators, attacks as observed data' },
+  cef: { mediaType: 'text/plain; charset=utf-8', extension: 'cef', about: 'Common Event Format, one event a line' },
+  list: { mediaType: 'text/plain; charset=utf-8', extension: 'txt', about: 'targets of bans that are not over, one a line' },
+} as const;
+export type ExportFormat = keyof typeof EXPORT_FORMATS;
+export const isExportFormat = (text: string): text is ExportFormat => Object.hasOwn(EXPORT_FORMATS, text);
 
-/** What is written before, for each page, and after. One export, one object: JSON has to know where the first row was. */
-export interface EventExport {
-  readonly head: string;
-  rows(page: readonly EventRow[]): string;
-  readonly foot: string;
-}
-
-export function createExport(format: ExportFormat): EventExport {
+/** docs/exports.md tells each format's mapping; exports/stream.ts makes bytes of it. */
+export function createExport(format: ExportFormat, surroundings: ExportSurroundings): EventExport {
   switch (format) {
     case 'json':
       return jsonExport();
     case 'ndjson':
-      return { head: '', rows: page => page.map(row => `${JSON.stringify(row)}\n`).join(''), foot: '' };
+      return ndjsonExport();
     case 'csv':
-      return {
-        head: csvLine(CSV_COLUMNS.map(column => column.name)),
-        rows: page => page.map(row => csvLine(CSV_COLUMNS.map(column => column.of(row)))).join(''),
-        foot: '',
-      };
+      return csvExport();
+    case 'ecs':
+      return ecsExport(surroundings);
+    case 'stix':
+      return stixExport(surroundings);
+    case 'cef':
+      return cefExport(surroundings);
+    case 'list':
+      return listExport(surroundings);
+    default:
+      return unreachable(format);
   }
-}
-
-function jsonExport(): EventExport {
-  let started = false;
-  return {
-    head: '[',
-    rows(page) {
-      const text = page.map((row, at) => `${started || at > 0 ? ',' : ''}\n${JSON.stringify(row)}`).join('');
-      started ||= page.length > 0;
-      return text;
-    },
-    foot: '\n]\n',
-  };
-}
-
-type Cell = string | number | boolean | null;
-
-const CSV_COLUMNS: readonly { readonly name: string; readonly of: (row: EventRow) => Cell }[] = [
-  { name: 'id', of: row => row.id },
-  { name: 'at', of: row => row.at },
-  { name: 'kind', of: row => row.kind },
-  { name: 'source', of: row => row.source },
-  { name: 'port', of: row => row.port },
-  { name: 'protocol', of: row => row.protocol },
-  { name: 'tier', of: row => row.tier },
-  { name: 'reasons', of: row => row.reasons.join(' ') },
-  { name: 'techniques', of: row => row.techniques.join(' ') },
-  { name: 'origin', of: row => row.origin },
-  { name: 'summary', of: row => row.summary },
-  { name: 'wouldBan', of: row => row.wouldBan ?? null },
-  { name: 'target', of: row => row.target ?? null },
-  { name: 'detail', of: row => (row.detail === undefined ? null : JSON.stringify(row.detail)) },
-];
-
-/** RFC 4180: CRLF, quotes doubled. */
-const csvLine = (cells: readonly Cell[]): string => `${cells.map(csvCell).join(',')}\r\n`;
-
-/** A text that a spreadsheet would run as a formula gets an apostrophe before it (OWASP, "CSV Injection"): an attacker chooses user names. */
-function csvCell(cell: Cell): string {
-  if (cell === null) return '';
-  if (typeof cell !== 'string') return String(cell);
-  const harmless = /^\s*[=+\-@\t\r\n|%]/.test(cell) ? `'${cell}` : cell;
-  return /[",\r\n]/.test(harmless) || harmless !== harmless.trim() ? `"${harmless.replaceAll('"', '""')}"` : harmless;
 }

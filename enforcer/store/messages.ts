@@ -3,7 +3,7 @@ import type { StoredEvent } from '@honeymesh/intel/events';
 import type { LedgerSnapshot } from '../ledger/decisions.ts';
 import type { Failure } from './failures.ts';
 import type { Batch, LogNumbers, LogOptions } from './log.ts';
-import type { EventQuery, Verification } from './port.ts';
+import type { EventQuery, LogTip, Verification } from './port.ts';
 import type { PackedEvents } from './rows.ts';
 
 export interface Asks {
@@ -14,6 +14,7 @@ export interface Asks {
   ledger: { readonly ask: null; readonly answer: { readonly ledger: LedgerSnapshot; readonly unreadable: number } };
   query: { readonly ask: EventQuery; readonly answer: readonly StoredEvent[] };
   verify: { readonly ask: null; readonly answer: Verification };
+  tip: { readonly ask: null; readonly answer: LogTip };
   close: { readonly ask: null; readonly answer: null };
 }
 

@@ -33,6 +33,14 @@ export type Verification =
     }
   | { readonly ok: false; readonly atId: number | null; readonly segment: number | null; readonly why: string };
 
+/** The end of the log: `head` (hex) is the chain's value at event `lastId` and stands for every event up to it. */
+export interface LogTip {
+  readonly head: string;
+  readonly lastId: number;
+  /** Of the oldest event that retention has left, or would be. */
+  readonly firstId: number;
+}
+
 export interface StoreStatus {
   readonly ok: boolean;
   readonly events: number;
@@ -60,6 +68,8 @@ export interface Store {
   loadLedger(): Promise<LedgerSnapshot>;
   query(query: EventQuery): Promise<readonly StoredEvent[]>;
   verify(): Promise<Verification>;
+  /** What a note of the log's end says now: an export carries it. */
+  tip(): Promise<LogTip>;
   status(): StoreStatus;
   /** Commits what waits and closes. */
   stop(): Promise<void>;

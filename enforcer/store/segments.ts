@@ -3,6 +3,7 @@ import type Database from 'better-sqlite3';
 import { type ChainValue, GENESIS, hex } from './chain.ts';
 import { DamagedLog } from './failures.ts';
 import type { Head } from './head-file.ts';
+import type { LogTip } from './port.ts';
 import { segmentName } from './schema.ts';
 
 export interface Seal {
@@ -92,6 +93,23 @@ export function readTail(db: Database.Database): Tail {
     retiredHash: retirement?.hash ?? GENESIS.retired,
     oldestId: (retiredSeal?.last_id ?? 0) + 1,
   };
+}
+
+/** Where the log ends, in three look-ups. */
+export function readTip(db: Database.Database): LogTip {
+  const seal = db.prepare<[], Seal>('SELECT * FROM seals ORDER BY segment DESC LIMIT 1').get();
+  const last = db.prepare<[], { id: number; hash: Uint8Array }>(`SELECT id, hash FROM ${segmentName((seal?.segment ?? 0) + 1)} ORDER BY id DESC LIMIT 1`).get();
+  const retired = db.prepare<[], number | null>('SELECT max(last_id) FROM seals WHERE segment IN (SELECT segment FROM retired)').pluck().get();
+  return { head: hex(last?.hash ?? seal?.head ?? GENESIS.events), lastId: last?.id ?? seal?.last_id ?? 0, firstId: (retired ?? 0) + 1 };
+}
+
+/** The chain's value at this event, hex; null where the log does not hold it (not yet, or not any more). */
+export function chainAt(db: Database.Database, id: number): string | null {
+  if (id === 0) return hex(GENESIS.events);
+  const seal = db.prepare<[number], Seal>('SELECT * FROM seals WHERE last_id >= ? ORDER BY segment LIMIT 1').get(id);
+  if (seal?.last_id === id) return hex(seal.head); // also of a segment that is gone: its seal stays
+  const open = db.prepare<[], number | null>('SELECT max(segment) FROM seals').pluck().get() ?? 0;
+  return hashAt(db, segmentName(seal?.segment ?? open + 1), 'id', id);
 }
 
 export const headOf = (tail: Tail): Head => ({

@@ -170,7 +170,7 @@ export function createStore(options: StoreOptions, { log, now }: StoreDeps): Sto
   }
 
   /** A question that changes nothing is asked again of a new thread. */
-  async function read<K extends 'ledger' | 'query' | 'verify'>(kind: K, what: Asks[K]['ask']): Promise<Asks[K]['answer']> {
+  async function read<K extends 'ledger' | 'query' | 'verify' | 'tip'>(kind: K, what: Asks[K]['ask']): Promise<Asks[K]['answer']> {
     for (let attempt = 1; ; attempt++) {
       if (state === 'closed') await open();
       const reply = await ask(kind, what);
@@ -209,6 +209,7 @@ export function createStore(options: StoreOptions, { log, now }: StoreDeps): Sto
     },
     query: query => read('query', query),
     verify: () => read('verify', null),
+    tip: () => read('tip', null),
     status: () => statusOf(numbers, queue, options.directory),
     async stop() {
       if (stopping) return;

@@ -13,6 +13,7 @@ import type { Verification } from './port.ts';
 import { selectEvents } from './queries.ts';
 import { openForReading, type ReadableLog } from './reading.ts';
 import { unpackEvents } from './rows.ts';
+import { readTip } from './segments.ts';
 import { verifyLog } from './verify.ts';
 
 /** How long the head file may wait for the disk: a power cut within leaves the end of the log unguarded, not lost. */
@@ -60,6 +61,8 @@ async function handle(request: Request): Promise<Asks[AskKind]['answer']> {
       return selectEvents(readable(), request.ask);
     case 'verify':
       return verify();
+    case 'tip':
+      return readTip(readable());
     case 'close':
       close();
       closing = true;

@@ -123,6 +123,7 @@ export function fakeOperations(replaced: Partial<Operations> = {}): FakeOperatio
     addAllowed: answer('addAllowed', { target: '198.51.100.7/32', cause: 'operator', why: 'by order of the operator', since: '2026-11-24T12:00:00.000Z' }),
     removeAllowed: answer('removeAllowed', { removed: ['198.51.100.7/32'] }),
     listEvents: answer('listEvents', events),
+    logTip: answer('logTip', { head: 'ab'.repeat(32), lastId: 20_000, firstId: 1 }),
     listPeers: answer('listPeers', [peerRow]),
     meshStatus: answer('meshStatus', meshAnswers.meshStatus),
     meshPrepare: answer('meshPrepare', meshAnswers.meshPrepare),

@@ -49,6 +49,7 @@ export function createArrayStore(): Store & { readonly events: StoredEvent[]; re
     query: ({ source, kinds }: { readonly source?: string; readonly kinds?: readonly string[] }) =>
       Promise.resolve(events.filter(event => (source === undefined || event.source === source) && (kinds === undefined || kinds.includes(event.kind)))),
     verify: () => Promise.reject(new Error('an array has no chain')),
+    tip: () => Promise.reject(new Error('an array has no chain')),
     status: () => ({ ok: !store.refuse, events: events.length, lastId: events.length, bytes: 0, segments: 1, waiting: 0, lost: 0 }),
     stop: () => Promise.resolve(),
   };

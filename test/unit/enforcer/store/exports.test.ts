@@ -1,7 +1,7 @@
 import { unixMs } from '@honeymesh/intel/time';
 import { describe, expect, test } from 'vitest';
 import { createExport, type ExportFormat, toEventRow } from '#enforcer/store/exports.ts';
-import { anEvent } from '#test/support/store.ts';
+import { anEvent, NOON } from '#test/support/store.ts';
 
 const ROW = toEventRow({
   ...anEvent({ reasons: ['trap-touch', 'brute-force'], wouldBan: true, target: '203.0.113.7/32' as never, detail: { user: 'root' } }),
@@ -10,7 +10,7 @@ const ROW = toEventRow({
 const PLAIN = toEventRow({ ...anEvent({ source: null, port: null, protocol: null, tier: null, origin: null, reasons: [], kind: 'lifecycle' }), id: 8 });
 
 function exported(format: ExportFormat, ...pages: readonly (readonly (typeof ROW)[])[]): string {
-  const form = createExport(format);
+  const form = createExport(format, { host: 'h1', version: '0.1.0', nowMs: NOON });
   return form.head + pages.map(page => form.rows(page)).join('') + form.foot;
 }
 
