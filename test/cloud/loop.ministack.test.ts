@@ -5,6 +5,7 @@ import { hexBytes } from '@honeymesh/intel/envelope-bytes';
 import { advisoryMessage } from '@honeymesh/intel/hub-advisory';
 import { unixMs } from '@honeymesh/intel/time';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { setVariables, variablesOf } from '#test/support/cloud/coupling.ts';
 import { accessTo } from '#test/support/cloud/deployment.ts';
 import { type Cluster, createCluster, type Member } from '#test/support/cloud/members.ts';
 import { adviceFor, hexOfAll } from '#test/support/cloud/mesh-hosts.ts';
@@ -24,6 +25,8 @@ describe.skipIf(provided === null)('on MiniStack alone', () => {
   let bob: Member;
 
   beforeAll(async () => {
+    // A function whose variables were set starts anew: the first report is a cold one, whatever ran before.
+    for (const name of ['ingest', 'fan-out'] as const) await setVariables(ministack, name, await variablesOf(ministack, name));
     cluster = createCluster(provided as Cloud);
     [alice, bob] = await Promise.all([cluster.member('loop-alice', 'home'), cluster.member('loop-bob', 'lab')]);
   });
