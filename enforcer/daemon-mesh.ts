@@ -48,6 +48,8 @@ export interface MeshPartDeps {
   readonly onPorts: (ports: MeshPlan['ports']) => void;
   /** Members to be known to the kernel as regular clients. */
   readonly onAcquainted: (members: readonly Address[]) => void;
+  /** What this host signed, for the hub. */
+  readonly onOwnEnvelope?: (word: Extract<MeshWord, { kind: 'own-envelope' }>) => void;
   readonly now: () => UnixMs;
   /** Of the thread; a test gives a double. */
   readonly entry?: string | URL;
@@ -181,6 +183,9 @@ export function createMeshPart({ config, directory, never }: MeshPartOptions, de
         break;
       case 'sent':
         shares.sent(word, view?.self.signer ?? null);
+        break;
+      case 'own-envelope':
+        deps.onOwnEnvelope?.(word);
         break;
       case 'refused':
         desk.refused(word);

@@ -7,10 +7,12 @@ import { hostname } from 'node:os';
 import type { AllowEntry } from '@honeymesh/intel/bans';
 import type { Degraded, NewEvent } from '@honeymesh/intel/events';
 import { rfc3339, SECOND_MS, type UnixMs, unixMs } from '@honeymesh/intel/time';
+import { readHubOrder } from './config/hub-order.ts';
 import { kernelConfigOf, ledgerPolicyOf } from './config/policies.ts';
 import { withoutSecrets } from './config/units.ts';
 import type { Operations } from './control/operations.ts';
 import { createControlServer } from './control/server.ts';
+import { createHubPart, type HubPart } from './daemon-hub.ts';
 import { createMeshPart } from './daemon-mesh.ts';
 import { createTrapPart, type TrapPart } from './daemon-traps.ts';
 import { createBystanders } from './health/bystanders.ts';
@@ -100,8 +102,9 @@ export async function startDaemon(channel: LauncherChannel, onStopOrder: () => v
   // What is judged, and what follows from it.
   let traps: TrapPart | undefined;
   let mesh: MeshPart | undefined;
+  let hub: HubPart | undefined;
   const kept = await store.loadLedger();
-  const surroundings = createSurroundings({ now }, { remembered: kept.advice ?? [] });
+  const surroundings = createSurroundings({ now, hubEndpoints: () => hub?.endpoints() ?? [] }, { remembered: kept.advice ?? [] });
   const bystanders = createBystanders({ kernel, onLink: () => machine.onLink, own: () => machine.own, now });
   const ledger = createLedger(ledgerPolicyOf(config, kernel.banCapacity()), bystanders, kept, surroundings);
   const enforcement = createEnforcement(kernel, { allowed: ledger.allowed(), bans: [...ledger.bans(), ...orphanRules(kernel, ledger, now())] });
@@ -147,6 +150,7 @@ export async function startDaemon(channel: LauncherChannel, onStopOrder: () => v
       loadKept: meshState.load,
       isRegistrar: () => membership.isRegistrar(),
       onAcquainted: kernel.prove,
+      onOwnEnvelope: envelope => hub?.own(envelope),
       onPorts(ports) {
         meshPorts = ports;
         serve();
@@ -169,6 +173,18 @@ export async function startDaemon(channel: LauncherChannel, onStopOrder: () => v
     },
   );
   const meshUp = mesh.start().then(membership.start);
+  const hubPart = createHubPart(
+    { config: config.hub, directory: `${paths.state}/hub`, meshDirectory, entry: PARTS.relay },
+    {
+      pipeline,
+      degraded,
+      log,
+      facts: () => ({ version: VERSION, mode: config.mode, bans: ledger.bans().length, degraded: [...new Set(degraded.current().map(({ part }) => part))] }),
+      now,
+    },
+  );
+  hub = hubPart;
+  hubPart.start();
   traps = createTrapPart({ config, paths, listeners: options.listeners }, { kernel, pipeline, ledger, degraded, log, now });
   const trapsUp = traps.start();
   kernel.readEvents(events => feed.take(events), over.signal);
@@ -193,6 +209,7 @@ export async function startDaemon(channel: LauncherChannel, onStopOrder: () => v
           interfaces: () => interfaces,
           traps: traps.status,
           mesh: mesh.report,
+          hub: hubPart.report,
           pausedUntil: pause.until,
         }),
       ),
@@ -205,6 +222,10 @@ export async function startDaemon(channel: LauncherChannel, onStopOrder: () => v
     pause: async ({ duration }) => {
       const until = await pause.set(duration);
       return { pausedUntil: until === null ? null : rfc3339(until) };
+    },
+    async hubUse(order) {
+      await hubPart.restart(readHubOrder(order));
+      return hubPart.report();
     },
     showConfig: () => Promise.resolve({ ...withoutSecrets(config) }),
     stop: () => {
@@ -232,6 +253,7 @@ export async function startDaemon(channel: LauncherChannel, onStopOrder: () => v
     feed.tick();
     traps?.tick();
     mesh?.tick();
+    hub?.tick();
     membership.tick();
     lookAtStore(store, paths.state, degraded);
     lookAtRooms(ledger, degraded);
@@ -284,7 +306,11 @@ export async function startDaemon(channel: LauncherChannel, onStopOrder: () => v
     async stop(why) {
       clearInterval(ticking);
       await control.stop();
-      await Promise.all([traps?.stop(), membership.stop().then(() => mesh?.stop())]);
+      await Promise.all([traps?.stop(), membership
+          .stop()
+          .then(() => mesh?.stop())
+          .then(() => hubPart.stop()),
+      ]);
       over.abort();
       await pipeline.record([lifecycle(`the enforcer stopped (${why}); the kernel goes on enforcing`)]);
       await pipeline.settled();

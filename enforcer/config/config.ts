@@ -26,6 +26,19 @@ export interface MeshConfig {
   readonly registrar: Place;
 }
 
+/** The hub as `hub enrol` wrote it. */
+export interface HubConfig {
+  readonly endpoint: Place;
+  readonly thing: string;
+  /** Paths of PEM files. */
+  readonly certificate: string;
+  readonly key: string;
+  /** Absent: the system's roots. */
+  readonly ca?: string;
+  /** SPKI in base64. */
+  readonly signers: readonly string[];
+}
+
 export interface Config {
   /** Absent: the interface of the default route, which the launcher finds. */
   readonly interfaces?: readonly string[];
@@ -72,6 +85,8 @@ export interface Config {
   readonly share: { readonly never: readonly Prefix[] };
   /** Absent: off, unless a membership is kept in the state directory. */
   readonly mesh?: MeshConfig;
+  /** Absent: off. */
+  readonly hub?: HubConfig;
   readonly store: { readonly retentionMs: number; readonly segmentEvents: number };
   readonly log: { readonly level: LogLevel };
 }

@@ -5,6 +5,7 @@ import { MODES } from '@honeymesh/intel/evidence';
 import { NOT_SHARED_BY_DEFAULT } from '@honeymesh/intel/special-ranges';
 import * as z from 'zod';
 import { count, duration, interfaceName, list, oneOf, portRange, prefixes, wordOrPorts } from './fields.ts';
+import { hubEndpoint, hubSigners, hubThing, pemPath } from './hub-fields.ts';
 import { advertisedPlace, bindPlace, groupKey, MESH_PORT, meshLabel, meshName, meshSignatures, meshSite, peerPlaces, REGISTRAR_PORT } from './mesh-fields.ts';
 import { bad } from './wording.ts';
 
@@ -211,6 +212,18 @@ const mesh = group(
   'Peers that warn each other. Without this group, and without a membership by `mesh init` or `mesh join`: off.',
 ).optional();
 
+const hub = group(
+  {
+    endpoint: hubEndpoint.meta({ description: 'Where the hub takes MQTT with mutual TLS; without a port: 8883.' }),
+    thing: hubThing.meta({ description: "This host's name in the mesh, under which it was enrolled." }),
+    certificate: pemPath.meta({ description: 'Its certificate for the hub.' }),
+    key: pemPath.meta({ description: 'The private key of it, made on this host.' }),
+    ca: pemPath.optional().meta({ description: "The root of the endpoint's certificate. Without it: the system's." }),
+    signers: hubSigners.meta({ description: "Whose signature makes an advisory the hub's; two while its key is changed." }),
+  },
+  'A hub in the cloud that passes on what hosts sign. Written by `hub enrol`. Without this group: off.',
+).optional();
+
 export const configSchema = group(
   {
     interfaces: list(interfaceName, 'a list of network interfaces such as [eth0]', 16)
@@ -260,6 +273,7 @@ export const configSchema = group(
       'What may be told to others.',
     ).prefault({}),
     mesh,
+    hub,
     store: group(
       {
         retention: duration('90d', {

@@ -1,7 +1,7 @@
 /** From the words of the file to the units of the code. */
 import { formatDuration } from '@honeymesh/intel/time';
 import type { ServedPorts } from '../kernel/port.ts';
-import type { Config, MeshConfig } from './config.ts';
+import type { Config, HubConfig, MeshConfig } from './config.ts';
 import type { PortRange } from './fields.ts';
 import { placeText } from './mesh-fields.ts';
 import { type ConfigFile, configSchema } from './schema.ts';
@@ -45,6 +45,7 @@ export function configOf(file: ConfigFile): Config {
     },
     share: { never: [...new Set(file.share.never)] },
     ...(file.mesh === undefined ? {} : { mesh: meshOf(file.mesh) }),
+    ...(file.hub === undefined ? {} : { hub: hubOf(file.hub) }),
     store: { retentionMs: file.store.retention, segmentEvents: file.store.segment },
     log: file.log,
   };
@@ -60,6 +61,10 @@ function meshOf({ advertise, key, name, site, signatures, ...all }: NonNullable<
     ...(site === undefined ? {} : { site }),
     ...(signatures === undefined ? {} : { signatures }),
   };
+}
+
+function hubOf({ ca, ...all }: NonNullable<ConfigFile['hub']>): HubConfig {
+  return { ...all, ...(ca === undefined ? {} : { ca }) };
 }
 
 function trapPorts(written: ConfigFile['traps']['ports']): Config['traps']['ports'] {
@@ -127,6 +132,7 @@ export function fileOf(config: Config): Readonly<Record<string, unknown>> {
     },
     share: config.share,
     ...(config.mesh === undefined ? {} : { mesh: meshFileOf(config.mesh) }),
+    ...(config.hub === undefined ? {} : { hub: { ...config.hub, endpoint: placeText(config.hub.endpoint) } }),
     store: { retention: formatDuration(config.store.retentionMs), segment: config.store.segmentEvents },
     log: config.log,
   };

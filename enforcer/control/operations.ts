@@ -6,6 +6,7 @@ import type { Finding } from '@honeymesh/intel/findings';
 import type { Reason } from '@honeymesh/intel/reasons';
 import type { TrapChoice } from '../config/trap-choice.ts';
 import type { MeshReport, PeerRow } from '../mesh/port.ts';
+import type { HubReport } from '../relay/port.ts';
 import type { LogTip } from '../store/port.ts';
 import type { Receipt } from '../traps/receipts.ts';
 import type { MeshOperations } from './mesh-operations.ts';
@@ -72,6 +73,16 @@ export interface TrapReport {
   readonly lost: number;
 }
 
+/** In the words of the file. */
+export interface HubOrder {
+  readonly endpoint: string;
+  readonly thing: string;
+  readonly certificate: string;
+  readonly key: string;
+  readonly ca?: string;
+  readonly signers: readonly string[];
+}
+
 export interface StatusReport {
   readonly version: string;
   readonly instance: string;
@@ -81,6 +92,7 @@ export interface StatusReport {
   readonly bans: { readonly active: number; readonly shunned: number; readonly capacity: number };
   readonly traps: TrapReport;
   readonly mesh: MeshReport;
+  readonly hub: HubReport;
   readonly store: { readonly events: number; readonly ok: boolean };
   readonly packets: Readonly<Record<string, number>>;
   readonly degraded: readonly Degraded[];
@@ -169,6 +181,8 @@ export interface Operations extends MeshOperations {
   /** `off` ends a pause. */
   pause(order: { readonly duration: string }): Promise<{ readonly pausedUntil: string | null }>;
   showConfig(): Promise<Readonly<Record<string, unknown>>>;
+  /** The hub as `hub enrol` wrote it into the configuration: in use from now on. */
+  hubUse(order: HubOrder): Promise<HubReport>;
   stop(): Promise<{ readonly stopping: true }>;
   /** Live events until the signal aborts: `tail`. */
   tail(onEvent: (row: EventRow) => void, signal: AbortSignal): void;

@@ -27,6 +27,7 @@ export const CALLS = [
   'explain',
   'pause',
   'showConfig',
+  'hubUse',
   'stop',
   'meshStatus',
   'meshPrepare',

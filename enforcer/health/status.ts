@@ -5,6 +5,7 @@ import type { Kernel } from '../kernel/port.ts';
 import { VERDICTS } from '../kernel/verdicts.ts';
 import type { InterfaceState } from '../launch/messages.ts';
 import type { MeshReport } from '../mesh/port.ts';
+import type { HubReport } from '../relay/port.ts';
 import type { BanList } from '../pipeline/ban-list.ts';
 import type { Store } from '../store/port.ts';
 import { VERSION } from '../version.ts';
@@ -18,6 +19,7 @@ export interface StatusDeps {
   readonly interfaces: () => readonly InterfaceState[];
   readonly traps: () => Omit<TrapReport, 'confined'>;
   readonly mesh: () => MeshReport;
+  readonly hub: () => HubReport;
   readonly pausedUntil: () => UnixMs | null;
   readonly kernel: Kernel;
   readonly banList: BanList;
@@ -38,6 +40,7 @@ export function reportStatus(deps: StatusDeps): StatusReport {
     bans: { active, shunned, capacity: deps.capacity },
     traps: { ...deps.traps(), confined },
     mesh: deps.mesh(),
+    hub: deps.hub(),
     store: { events: store.events, ok: store.ok },
     packets: packetCounts(deps.kernel),
     degraded: deps.degraded.current(),

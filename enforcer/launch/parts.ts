@@ -11,6 +11,7 @@ export const PARTS = {
   trap: here('../traps/server/entry.ts'),
   storeWorker: here('../store/worker.ts'),
   meshWorker: here('../mesh/thread/entry.ts'),
+  relay: here('../relay/process/entry.ts'),
   addon: here('../build/honeymesh.node'),
   program: here('../../bpf/build/honeymesh.bpf.o'),
 } as const;

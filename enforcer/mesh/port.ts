@@ -154,6 +154,8 @@ export type MeshWord =
     }
   /** Our advice went out as (epoch, seq). */
   | { readonly kind: 'sent'; readonly epoch: number; readonly seq: number; readonly advice: readonly Advice[] }
+  /** Advice or withdrawals of ours, as signed: for who carries them by another way. Those of earlier runs that still hold come again after a start, in order. */
+  | { readonly kind: 'own-envelope'; readonly epoch: number; readonly seq: number; readonly bytes: Uint8Array }
   /** What was refused at the door, since the last word of this: by reason, bounded in number; `sample` names one source. */
   | { readonly kind: 'refused'; readonly counts: Readonly<Record<string, number>>; readonly sample: string | null }
   /** Degraded, and well again; `key` names the complaint. */

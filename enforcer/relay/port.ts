@@ -50,6 +50,20 @@ export interface RelayFigures {
   readonly votesFrom: string | null;
 }
 
+/** As `status` shows it. */
+export interface HubReport {
+  readonly state: 'off' | 'starting' | 'connecting' | 'connected' | 'introduced' | 'down';
+  readonly endpoint: string | null;
+  readonly thing: string | null;
+  /** Envelopes of this host that the hub has given no receipt for. */
+  readonly waiting: number;
+  /** The last advisory up to which everything came. */
+  readonly head: { readonly epoch: number; readonly number: number } | null;
+  readonly receiptAt: string | null;
+  readonly advisoryAt: string | null;
+  readonly votesFrom: string | null;
+}
+
 export type ToRelay =
   | { readonly kind: 'start'; readonly settings: RelaySettings; readonly facts: HostFacts }
   | { readonly kind: 'own'; readonly envelopes: readonly OwnEnvelope[] }

@@ -89,6 +89,7 @@ export function createDoing(deps: DoingDeps): Doing {
         counts.envelopesSaid++;
         counts.adviceSaid += output.advice.length;
         keepWords(output.withdrawals > 0);
+        say({ kind: 'own-envelope', epoch: output.epoch, seq: output.seq, bytes: output.payload });
         if (output.advice.length > 0) say({ kind: 'sent', epoch: output.epoch, seq: output.seq, advice: output.advice });
         return;
       case 'left':

@@ -25,6 +25,7 @@ import { createHearing } from './hearing.ts';
 import { createKeeping } from './keeping.ts';
 import { createNeighbours } from './neighbours.ts';
 import { createOrders } from './orders.ts';
+import { ownWordsIn } from './own-envelopes.ts';
 import { createProofs } from './proofs.ts';
 import { createRefusals } from './refusals.ts';
 import { createRestoring } from './restoring.ts';
@@ -174,6 +175,7 @@ export async function startMeshHost(settings: MeshSettings, deps: MeshHostDeps):
   for (const { key, ...complaint } of begun.value.complaints) complaints.set(key, complaint);
   const signed = layer();
   if (signed !== null) void restoring.run(signed, stopping.signal);
+  if (signer !== null) for (const word of ownWordsIn(kept.envelopes, signer.certificate.kid)) say(word);
   look();
   telling.changed(true);
 

@@ -55,7 +55,14 @@ export type LayerOutput =
   | KeyStep
   | { readonly kind: 'revoked'; readonly kid: KeyId; readonly node: string | null }
   /** Our advice that left the tray: what was said, under which number. */
-  | { readonly kind: 'said'; readonly epoch: number; readonly seq: number; readonly advice: readonly Advice[]; readonly withdrawals: number }
+  | {
+      readonly kind: 'said';
+      readonly epoch: number;
+      readonly seq: number;
+      readonly advice: readonly Advice[];
+      readonly withdrawals: number;
+      readonly payload: Uint8Array;
+    }
   | { readonly kind: 'dropped'; readonly advice: readonly Advice[] }
   | {
       readonly kind: 'misuse';
@@ -143,7 +150,7 @@ export function createSignedLayer(
       const broadcast: LayerOutput = { kind: 'broadcast', payload: output.payload, push: true };
       if (output.intel === null) return [broadcast];
       const { advice, withdrawals } = output.intel;
-      return [broadcast, { kind: 'said', epoch: output.epoch, seq: output.seq, advice, withdrawals: withdrawals.length }];
+      return [broadcast, { kind: 'said', epoch: output.epoch, seq: output.seq, advice, withdrawals: withdrawals.length, payload: output.payload }];
     });
   }
 

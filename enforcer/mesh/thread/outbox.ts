@@ -12,11 +12,12 @@ export interface OutboxLimits {
   readonly others: number;
   readonly peers: number;
   readonly sent: number;
+  readonly own: number;
   /** Inputs of the ledger in one batch. */
   readonly batch: number;
 }
 
-export const OUTBOX_LIMITS: OutboxLimits = { advice: 16_384, others: 65_536, peers: 1_024, sent: 1_024, batch: 128 };
+export const OUTBOX_LIMITS: OutboxLimits = { advice: 16_384, others: 65_536, peers: 1_024, sent: 1_024, own: 65_536, batch: 128 };
 
 export interface Outbox {
   say(word: MeshWord): void;
@@ -38,6 +39,7 @@ export function createOutbox(limits: OutboxLimits = OUTBOX_LIMITS): Outbox {
   let advice = 0;
   const peers: WordOf<'peer'>[] = [];
   const sent: WordOf<'sent'>[] = [];
+  const own: WordOf<'own-envelope'>[] = [];
   const health = new Map<string, WordOf<'complaint' | 'recovered'>>();
   const refused = new Map<string, number>();
   let sample: string | null = null;
@@ -84,6 +86,10 @@ export function createOutbox(limits: OutboxLimits = OUTBOX_LIMITS): Outbox {
           if (sent.length < limits.sent) sent.push(word);
           else count(NO_ROOM, 1);
           break;
+        case 'own-envelope':
+          if (own.length < limits.own) own.push(word);
+          else count(NO_ROOM, 1);
+          break;
         case 'refused':
           for (const [reason, more] of Object.entries(word.counts)) count(reason, more);
           sample = word.sample ?? sample;
@@ -105,7 +111,8 @@ export function createOutbox(limits: OutboxLimits = OUTBOX_LIMITS): Outbox {
       if (view !== null) words.push({ kind: 'view', view });
       const inputs = takeHeard();
       if (inputs.length > 0) words.push({ kind: 'heard', inputs });
-      words.push(...peers.splice(0, PEERS_AT_ONCE), ...sent.splice(0, PEERS_AT_ONCE), ...health.values());
+      // Before `sent`: what the log says was told is on its way to the hub too.
+      words.push(...own.splice(0, PEERS_AT_ONCE), ...peers.splice(0, PEERS_AT_ONCE), ...sent.splice(0, PEERS_AT_ONCE), ...health.values());
       if (refused.size > 0) words.push({ kind: 'refused', counts: Object.fromEntries(refused), sample });
       view = null;
       health.clear();

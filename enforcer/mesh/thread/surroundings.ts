@@ -27,9 +27,15 @@ interface Answered {
   readonly at: UnixMs;
 }
 
+export interface SurroundingsDeps {
+  readonly now: () => UnixMs;
+  /** Where the hub answers. */
+  readonly hubEndpoints?: () => readonly Prefix[];
+}
+
 /** `remembered`: what the ledger keeps of advice. Until the mesh is seen, votes are counted as among those who gave them. */
 export function createSurroundings(
-  { now }: { readonly now: () => UnixMs },
+  { now, hubEndpoints = () => [] }: SurroundingsDeps,
   { remembered = [] }: { readonly remembered?: readonly AdviceRecord[] } = {},
 ): ViewedSurroundings {
   let peers: readonly MeshPeer[] = [];
@@ -100,7 +106,9 @@ export function createSurroundings(
     get hosts() {
       return counted.hosts;
     },
-    hubEndpoints: [],
+    get hubEndpoints() {
+      return hubEndpoints();
+    },
     answered(prefix) {
       const at = now();
       const [found] = isHostPrefix(prefix) ? [answered.get(networkOf(prefix))] : answeredIn(prefix).filter(one => isFresh(one.at, at));

@@ -159,7 +159,7 @@ describe('a wrong file is told with line, column, key and the right form', () =>
     [
       'a list instead of keys',
       '- mode',
-      'config.yaml:1:1: a list is wrong: give the keys interfaces, mode, allow, services, traps, xdp, egress, detect, bans, share, mesh, store, log',
+      'config.yaml:1:1: a list is wrong: give the keys interfaces, mode, allow, services, traps, xdp, egress, detect, bans, share, mesh, hub, store, log',
     ],
     [
       'control characters in a key',

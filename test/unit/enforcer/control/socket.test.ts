@@ -84,6 +84,7 @@ describe('calls', () => {
     for (const call of [client.meshRevoke, client.meshDraftRevocation]) await call({ target: 'badger' });
     await client.meshPublishRevocation({ key: '0a1b2c3d', list: 'AAAA' });
     await client.meshLeave({});
+    await client.hubUse({ endpoint: 'hub.example', thing: 'h1', certificate: '/c.pem', key: '/k.pem', signers: ['AAAA'] });
     await client.logTip();
     expect(operations.asked.map(one => one.op).sort()).toEqual([...CALLS].sort());
     expect(operations.asked).toContainEqual({ op: 'addBan', args: { target: '203.0.113.7/32', ttl: '24h', note: 'why' } });

@@ -8,7 +8,7 @@ import { serveMesh } from '#enforcer/mesh/thread/serve.ts';
 import { adviceOf, withdrawalOf } from '#test/support/advice.ts';
 import { meshPeer, meshSettings, meshView } from '#test/support/mesh-settings.ts';
 
-const limits = { advice: 10, others: 20, peers: 3, sent: 3, batch: 4 };
+const limits = { advice: 10, others: 20, peers: 3, sent: 3, own: 4, batch: 4 };
 const said = (sequence: number) => adviceOf('a1', '198.51.100.7/32', unixMs(0), { sequence });
 const advice = (sequence: number): LedgerInput => ({ kind: 'advice', advice: said(sequence) });
 const withdrawal = (sequence: number): LedgerInput => ({ kind: 'withdrawal', withdrawal: withdrawalOf(said(sequence), unixMs(0)) });
