@@ -306,7 +306,9 @@ export async function startDaemon(channel: LauncherChannel, onStopOrder: () => v
     async stop(why) {
       clearInterval(ticking);
       await control.stop();
-      await Promise.all([traps?.stop(), membership
+      await Promise.all([
+        traps?.stop(),
+        membership
           .stop()
           .then(() => mesh?.stop())
           .then(() => hubPart.stop()),

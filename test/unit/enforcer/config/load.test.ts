@@ -164,7 +164,7 @@ describe('a wrong file is told with line, column, key and the right form', () =>
     [
       'control characters in a key',
       '"a\\u001b[2J": 1',
-      'config.yaml:1:1: "a\\u001b[2J": unknown key; known are interfaces, mode, allow, services, traps, xdp, egress, detect, bans, share, mesh, store, log',
+      'config.yaml:1:1: "a\\u001b[2J": unknown key; known are interfaces, mode, allow, services, traps, xdp, egress, detect, bans, share, mesh, hub, store, log',
     ],
   ])('%s', (_what, text, expected) => {
     expect(told(text)).toEqual([expected]);
