@@ -22,7 +22,7 @@ async function main(): Promise<void> {
     daemon.stop(why).then(() => process.exit(0), fail);
   };
   takeShortTurns(DAEMON_TURN_MS); // not before: the thread of the store and the traps' process are in less of a hurry
-  channel.send({ kind: 'ready' });
+  channel.send({ kind: 'ready', dashboard: daemon.dashboard });
 }
 
 function fail(error: unknown): never {

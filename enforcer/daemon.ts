@@ -13,8 +13,10 @@ import { withoutSecrets } from './config/units.ts';
 import type { Operations } from './control/operations.ts';
 import { createControlServer } from './control/server.ts';
 import { createHubPart, type HubPart } from './daemon-hub.ts';
+import { createDashboardPart } from './daemon-dashboard.ts';
 import { createMeshPart } from './daemon-mesh.ts';
 import { createTrapPart, type TrapPart } from './daemon-traps.ts';
+import type { Welcome } from './dashboard/welcome.ts';
 import { createBystanders } from './health/bystanders.ts';
 import { createClockWatch } from './health/clock.ts';
 import { lookAtRooms, lookAtStore } from './health/complaints.ts';
@@ -54,6 +56,8 @@ const MACHINE_EVERY_TICKS = 5;
 const LOW_DISK_BYTES = 100 * 2 ** 20;
 
 export interface Daemon {
+  /** Where the dashboard is, for whoever started us; null: it is off, or does not listen. */
+  readonly dashboard: Welcome | null;
   /** Ends in order and leaves the kernel enforcing. */
   stop(why: string): Promise<void>;
 }
@@ -120,11 +124,19 @@ export async function startDaemon(channel: LauncherChannel, onStopOrder: () => v
     degraded,
     now,
     onEnforced: target => traps?.closeSource(target),
-    onDecided: decisions => mesh?.decided(decisions),
+    onDecided(decisions) {
+      dashboard.metrics.decided(decisions);
+      mesh?.decided(decisions);
+    },
   });
   const pause = createPause({ kernel, pipeline, now });
   const enforcing = (): boolean => config.mode !== 'observe' && pause.until() === null;
   const feed = createKernelFeed({ kernel, pipeline, degraded, now });
+
+  const dashboard = await createDashboardPart(
+    { config: config.dashboard, state: paths.state },
+    { operations: () => operations, pipeline, ledger, store, degraded, peers: () => mesh?.peers() ?? [], onBug, now, over: over.signal },
+  );
 
   // Before anything is judged: who must not be locked out, then one truth of ledger and kernel.
   machine.look();
@@ -135,7 +147,7 @@ export async function startDaemon(channel: LauncherChannel, onStopOrder: () => v
   // Peers first: their ports are known before the traps take theirs.
   let served = options.served;
   let meshPorts: ServedPorts = { tcp: [], udp: [] };
-  const serve = (): void => kernel.setServedPorts(mergePorts([served, meshPorts]), readListening(options.listeners).served);
+  const serve = (): void => kernel.setServedPorts(mergePorts([served, meshPorts, dashboard.ports]), readListening(options.listeners).served);
   const meshDirectory = `${paths.state}/mesh`;
   const meshState = createMeshState(meshDirectory);
   mesh = createMeshPart(
@@ -227,13 +239,14 @@ export async function startDaemon(channel: LauncherChannel, onStopOrder: () => v
       await hubPart.restart(readHubOrder(order));
       return hubPart.report();
     },
+    ...dashboard.operations,
     showConfig: () => Promise.resolve({ ...withoutSecrets(config) }),
     stop: () => {
       setImmediate(onStopOrder); // the answer goes out first
       return Promise.resolve({ stopping: true });
     },
   };
-  await Promise.all([trapsUp, meshUp]); // who is told that the enforcer is ready may touch a trap at once
+  const [welcome] = await Promise.all([dashboard.start(), trapsUp, meshUp]); // who is told that the enforcer is ready may touch a trap at once
   const control = createControlServer({ socketPath: paths.socket }, { operations, onBug });
   await control.start(over.signal);
 
@@ -255,6 +268,7 @@ export async function startDaemon(channel: LauncherChannel, onStopOrder: () => v
     mesh?.tick();
     hub?.tick();
     membership.tick();
+    dashboard.tick();
     lookAtStore(store, paths.state, degraded);
     lookAtRooms(ledger, degraded);
     if (ticks++ % MACHINE_EVERY_TICKS !== 0) return;
@@ -303,9 +317,10 @@ export async function startDaemon(channel: LauncherChannel, onStopOrder: () => v
   }
 
   return {
+    dashboard: welcome,
     async stop(why) {
       clearInterval(ticking);
-      await control.stop();
+      await Promise.all([control.stop(), dashboard.stop()]);
       await Promise.all([
         traps?.stop(),
         membership

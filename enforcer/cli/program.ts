@@ -14,6 +14,7 @@ import { addRun } from './commands/run.ts';
 import { addStatus } from './commands/status.ts';
 import { addStop } from './commands/stop.ts';
 import { addTail } from './commands/tail.ts';
+import { addToken } from './commands/token.ts';
 import { addUnload } from './commands/unload.ts';
 import type { CliDeps, Context } from './context.ts';
 import { EXIT, exitCodeOf, failureText, usage } from './failures.ts';
@@ -48,6 +49,7 @@ export function createProgram(context: Context): Command {
     addDoctor,
     addConfig,
     addMesh,
+    addToken,
   ])
     add(program, context);
   return program;

@@ -87,6 +87,12 @@ export interface Config {
   readonly mesh?: MeshConfig;
   /** Absent: off. */
   readonly hub?: HubConfig;
+  readonly dashboard: {
+    readonly bind: Place | 'off';
+    readonly names: readonly string[];
+    /** Files of the operator; absent: a self-signed certificate. */
+    readonly own?: { readonly certificate: string; readonly key: string };
+  };
   readonly store: { readonly retentionMs: number; readonly segmentEvents: number };
   readonly log: { readonly level: LogLevel };
 }

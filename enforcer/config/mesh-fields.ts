@@ -8,6 +8,7 @@ import { bad } from './wording.ts';
 
 export const MESH_PORT = 7946;
 export const REGISTRAR_PORT = 7947;
+export const DASHBOARD_PORT = 8443;
 
 export interface Place {
   /** An address or a name, IPv6 without brackets. */
@@ -71,6 +72,15 @@ function place({ port, names }: PlaceField) {
 }
 
 export const bindPlace = (port: number, about: string) => place({ port, names: false }).prefault(`0.0.0.0:${port}`).meta({ description: about });
+
+/** YAML reads an unquoted `off` as a word, but older habits write `false`. */
+export const bindPlaceOrOff = (standard: string, port: number, about: string) =>
+  z
+    .union([z.literal('off'), z.literal(false).transform((): 'off' => 'off'), place({ port, names: false })], {
+      error: issue => bad(issue.input, `off, or an address with or without a port, such as 0.0.0.0:${port}`),
+    })
+    .prefault(standard)
+    .meta({ description: about });
 
 export const advertisedPlace = place({ port: MESH_PORT, names: false })
   .refine(({ host }) => host !== '0.0.0.0' && host !== '::', { error: 'is no address that others could reach: give the one under which they see this host' })

@@ -4,6 +4,7 @@ import { PATIENCES } from '@honeymesh/intel/bans';
 import { MODES } from '@honeymesh/intel/evidence';
 import { NOT_SHARED_BY_DEFAULT } from '@honeymesh/intel/special-ranges';
 import * as z from 'zod';
+import { dashboard } from './dashboard-fields.ts';
 import { count, duration, interfaceName, list, oneOf, portRange, prefixes, wordOrPorts } from './fields.ts';
 import { hubEndpoint, hubSigners, hubThing, pemPath } from './hub-fields.ts';
 import { advertisedPlace, bindPlace, groupKey, MESH_PORT, meshLabel, meshName, meshSignatures, meshSite, peerPlaces, REGISTRAR_PORT } from './mesh-fields.ts';
@@ -274,6 +275,7 @@ export const configSchema = group(
     ).prefault({}),
     mesh,
     hub,
+    dashboard,
     store: group(
       {
         retention: duration('90d', {

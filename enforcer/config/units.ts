@@ -46,9 +46,14 @@ export function configOf(file: ConfigFile): Config {
     share: { never: [...new Set(file.share.never)] },
     ...(file.mesh === undefined ? {} : { mesh: meshOf(file.mesh) }),
     ...(file.hub === undefined ? {} : { hub: hubOf(file.hub) }),
+    dashboard: dashboardOf(file.dashboard),
     store: { retentionMs: file.store.retention, segmentEvents: file.store.segment },
     log: file.log,
   };
+}
+
+function dashboardOf({ bind, names, certificate, key }: ConfigFile['dashboard']): Config['dashboard'] {
+  return { bind, names, ...(certificate === undefined || key === undefined ? {} : { own: { certificate, key } }) };
 }
 
 /** What was not said stays absent: the state directory, or the host, has it. */
@@ -133,6 +138,7 @@ export function fileOf(config: Config): Readonly<Record<string, unknown>> {
     share: config.share,
     ...(config.mesh === undefined ? {} : { mesh: meshFileOf(config.mesh) }),
     ...(config.hub === undefined ? {} : { hub: { ...config.hub, endpoint: placeText(config.hub.endpoint) } }),
+    dashboard: { bind: config.dashboard.bind === 'off' ? 'off' : placeText(config.dashboard.bind), names: config.dashboard.names, ...config.dashboard.own },
     store: { retention: formatDuration(config.store.retentionMs), segment: config.store.segmentEvents },
     log: config.log,
   };

@@ -147,6 +147,19 @@ export interface DryRunReport {
   readonly coveredBy: string | null;
 }
 
+/** The dashboard's token, of which only a hash is kept. */
+export interface TokenReport {
+  readonly since: string;
+  /** Until when the one before it holds, too. */
+  readonly formerUntil: string | null;
+  /** null: the dashboard does not listen. */
+  readonly url: string | null;
+  /** SHA-256 of its certificate. */
+  readonly fingerprint: string | null;
+  /** Requests that were not let in, since the daemon started. */
+  readonly refused: { readonly wrong: number; readonly missing: number; readonly limited: number; readonly evidence: number };
+}
+
 /** Times are RFC 3339 texts, durations texts such as `24h`; what fails is a HoneyMeshError with code and fix, carried over the socket. */
 export interface Operations extends MeshOperations {
   status(): Promise<StatusReport>;
@@ -180,6 +193,9 @@ export interface Operations extends MeshOperations {
   explain(order: { readonly address: string }): Promise<ExplainReport>;
   /** `off` ends a pause. */
   pause(order: { readonly duration: string }): Promise<{ readonly pausedUntil: string | null }>;
+  tokenStatus(): Promise<TokenReport>;
+  /** The new token, shown once. `grace`: so long the former one holds, too; without it, it is dead at once. */
+  tokenRotate(order: { readonly grace?: string }): Promise<{ readonly token: string; readonly formerUntil: string | null; readonly url: string | null }>;
   showConfig(): Promise<Readonly<Record<string, unknown>>>;
   /** The hub as `hub enrol` wrote it into the configuration: in use from now on. */
   hubUse(order: HubOrder): Promise<HubReport>;

@@ -26,6 +26,8 @@ export const CALLS = [
   'listPeers',
   'explain',
   'pause',
+  'tokenStatus',
+  'tokenRotate',
   'showConfig',
   'hubUse',
   'stop',

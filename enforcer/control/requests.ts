@@ -43,6 +43,8 @@ const ARGUMENTS = {
   listPeers: nothing,
   explain: z.strictObject({ address: target }),
   pause: z.strictObject({ duration: text(32) }),
+  tokenStatus: nothing,
+  tokenRotate: z.strictObject({ grace: text(32).optional() }),
   showConfig: nothing,
   hubUse: z.strictObject({
     endpoint: place,

@@ -1,5 +1,6 @@
 /** Keeps the daemon running: starts it without any capability, starts it again with back-off when it dies, ends it in order. Enforcement does not depend on it. */
 import { type ChildProcess, spawn } from 'node:child_process';
+import type { Welcome } from '../dashboard/welcome.ts';
 import type { DaemonMessage, DaemonOptions, LauncherMessage } from './messages.ts';
 
 export interface DaemonKeeperOptions {
@@ -12,7 +13,7 @@ export interface DaemonKeeperOptions {
 }
 
 export interface DaemonKeeperDeps {
-  readonly onReady: (restarts: number) => void;
+  readonly onReady: (restarts: number, dashboard: Welcome | null) => void;
   /** It was asked to stop (`honeymesh stop`) and has ended. */
   readonly onStopped: () => void;
   readonly onDied: (why: string, againInMs: number) => void;
@@ -69,7 +70,7 @@ export function createDaemonKeeper(options: DaemonKeeperOptions, { onReady, onSt
     born.once('error', error => ended(`could not be started (${error.message})`, null));
     born.once('exit', (code, signal) => ended(`ended with ${signal ?? `code ${code}`}`, code));
     born.on('message', (message: DaemonMessage) => {
-      if (message.kind === 'ready') onReady(restarts);
+      if (message.kind === 'ready') onReady(restarts, message.dashboard);
       else if (message.kind === 'stopping') asked = true;
     });
     tell({ kind: 'start', options: options.daemonOptions(restarts) });

@@ -96,7 +96,7 @@ async function run({ config, configPath, instance, paths, interactive }: LaunchO
       }),
     },
     {
-      onReady(restarts) {
+      onReady(restarts, dashboard) {
         for (const complaint of complaints.current()) tell(complaint);
         const announced = greeted;
         greeted = true;
@@ -113,6 +113,7 @@ async function run({ config, configPath, instance, paths, interactive }: LaunchO
               socket: paths.socket,
               changes,
               interactive,
+              dashboard,
             }),
           );
       },

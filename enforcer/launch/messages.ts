@@ -6,6 +6,7 @@ import type { AllowEntry } from '@honeymesh/intel/bans';
 import type { DegradedPart } from '@honeymesh/intel/events';
 import type { InstancePaths } from '../config/paths.ts';
 import type { Config } from '../config/schema.ts';
+import type { Welcome } from '../dashboard/welcome.ts';
 import type { ServedPorts } from '../kernel/port.ts';
 
 /** An interface that the packet filter was asked to guard, as it is now. */
@@ -65,6 +66,6 @@ export type LauncherMessage =
 
 export type DaemonMessage =
   /** The control socket answers, ledger and kernel are reconciled. */
-  | { readonly kind: 'ready' }
+  | { readonly kind: 'ready'; readonly dashboard: Welcome | null }
   /** Asked to stop (`honeymesh stop`): the exit with 0 that follows is not a crash, the launcher ends too and leaves enforcement on. */
   | { readonly kind: 'stopping' };

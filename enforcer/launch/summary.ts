@@ -3,6 +3,7 @@ import type { AllowEntry } from '@honeymesh/intel/bans';
 import { placeText } from '../config/mesh-fields.ts';
 import type { Config } from '../config/schema.ts';
 import { trapChoiceOf } from '../config/trap-choice.ts';
+import type { Welcome } from '../dashboard/welcome.ts';
 import type { InterfaceState } from './messages.ts';
 
 export interface StartFacts {
@@ -15,6 +16,8 @@ export interface StartFacts {
   readonly socket: string;
   /** What was changed on the host, in words. */
   readonly changes: readonly string[];
+  /** null: it is off, or does not listen. */
+  readonly dashboard: Welcome | null;
   /** A person sees it: Ctrl-C is theirs. */
   readonly interactive: boolean;
 }
@@ -33,6 +36,7 @@ export function startSummary(facts: StartFacts): string {
     ['mode', MODES[config.mode]],
     ['traps', trapsText(config, facts.trapsOpen)],
     ...(config.mesh === undefined ? [] : [['mesh', meshText(config.mesh)] as const]),
+    ...dashboardRows(facts),
     ['configuration', facts.configPath ?? 'built-in defaults (no file)'],
     ['control socket', facts.socket],
     ...allowedRows([...config.allow.map(target => ({ target, why: 'in the configuration' })), ...facts.allowed]),
@@ -70,6 +74,17 @@ const PATIENCE_WORDS: Readonly<Record<Config['traps']['patience'], string>> = {
 function meshText({ bind, join }: NonNullable<Config['mesh']>): string {
   const whom = join.length === 0 ? 'joins whom it knows from before' : `joins ${join.slice(0, MOST_SHOWN).map(placeText).join(', ')}`;
   return `listens on ${placeText(bind)} (UDP and TCP); ${whom}; "honeymesh peers list" shows who is there`;
+}
+
+function dashboardRows({ config, dashboard }: StartFacts): readonly (readonly [string, string])[] {
+  if (config.dashboard.bind === 'off') return [];
+  if (dashboard === null) return [['dashboard', 'could not listen: see what is degraded']];
+  const { url, token, fingerprint } = dashboard;
+  return [
+    ['dashboard', url],
+    ['token', token === null ? 'as before; "honeymesh token rotate" makes a new one and shows it' : `${token} (shown once: only its hash is kept)`],
+    ...(fingerprint === null ? [] : [['certificate', `SHA-256 ${fingerprint}`] as const]),
+  ];
 }
 
 function portsText(ports: Config['traps']['ports']): string {

@@ -150,6 +150,14 @@ export function fakeOperations(replaced: Partial<Operations> = {}): FakeOperatio
     meshLeave: answer('meshLeave', meshAnswers.meshLeave),
     explain: answer('explain', explainReport),
     pause: answer('pause', { pausedUntil: '2026-11-24T12:05:00.000Z' }),
+    tokenStatus: answer('tokenStatus', {
+      since: '2026-11-24T11:00:00.000Z',
+      formerUntil: null,
+      url: 'https://127.0.0.1:8443/',
+      fingerprint: 'AB:CD',
+      refused: { wrong: 1, missing: 2, limited: 0, evidence: 0 },
+    }),
+    tokenRotate: answer('tokenRotate', { token: 'ab'.repeat(32), formerUntil: null, url: 'https://127.0.0.1:8443/' }),
     showConfig: answer('showConfig', { mode: 'enforce' }),
     stop: answer('stop', { stopping: true }),
     tail(onEvent, signal) {

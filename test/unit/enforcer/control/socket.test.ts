@@ -74,7 +74,9 @@ describe('calls', () => {
     for (const call of [client.dryRunBan, client.removeBan, client.addAllowed, client.removeAllowed]) await call({ target: '203.0.113.7' });
     await client.explain({ address: '203.0.113.7' });
     await client.pause({ duration: '5m' });
-    for (const call of [client.listAllowed, client.listPeers, client.showConfig, client.meshStatus, client.meshInvites, client.stop]) await call();
+    await client.tokenRotate({ grace: '5m' });
+    for (const call of [client.listAllowed, client.listPeers, client.showConfig, client.tokenStatus, client.meshStatus, client.meshInvites, client.stop])
+      await call();
     await client.meshPrepare({});
     await client.meshInit({ certificate: 'AAAA', rootPublic: 'AAAA', cluster: 'AAAA', site: 'home' });
     await client.meshInvite({ ttl: '15m', addresses: ['192.0.2.1:7947'] });

@@ -43,14 +43,14 @@ function rig() {
 
 test('a daemon that dies is started again, later each time, with options of now', async () => {
   const { born, heard } = rig();
-  born[0]?.emit('message', { kind: 'ready' });
+  born[0]?.emit('message', { kind: 'ready', dashboard: null });
   born[0]?.emit('exit', null, 'SIGKILL');
   await vi.advanceTimersByTimeAsync(250);
   born[1]?.emit('exit', 1, null);
   await vi.advanceTimersByTimeAsync(499);
   expect(born).toHaveLength(2);
   await vi.advanceTimersByTimeAsync(1);
-  born[2]?.emit('message', { kind: 'ready' });
+  born[2]?.emit('message', { kind: 'ready', dashboard: null });
   expect(heard).toEqual(['ready 0', 'ended with SIGKILL, again in 250 ms', 'ended with code 1, again in 500 ms', 'ready 2']);
   expect(born.map(daemon => daemon.told[0])).toEqual([0, 1, 2].map(restarts => ({ kind: 'start', options: { restarts } })));
 });

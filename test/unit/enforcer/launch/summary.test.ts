@@ -11,6 +11,7 @@ const FACTS: StartFacts = {
     xdp: { mode: 'auto' },
     allow: ['198.51.100.0/24' as Prefix],
     traps: { ports: { tcp: [22, 3306], udp: [161] }, patience: 'listen' },
+    dashboard: { bind: { host: '127.0.0.1', port: 8443 }, names: [] },
   } as unknown as Config,
   configPath: '/etc/honeymesh/config.yaml',
   interfaces: [
@@ -22,6 +23,7 @@ const FACTS: StartFacts = {
   socket: '/run/honeymesh/main/control.sock',
   changes: ['set kernel.unprivileged_bpf_disabled to 1 (it was 2); it stays until the next boot'],
   interactive: true,
+  dashboard: { url: 'https://127.0.0.1:8443/', token: 'ab'.repeat(32), fingerprint: 'AB:CD' },
 };
 
 test('a start says what is guarded, who is allowed and why, what was changed, and how to end it', () => {
@@ -29,6 +31,9 @@ test('a start says what is guarded, who is allowed and why, what was changed, an
   guards          eth0 (XDP native), eth1 (not attached)
   mode            enforce: banned sources are dropped
   traps           TCP 22, 3306; UDP 161; patience listen: who touches one reaches traps only, and is banned when it was heard out
+  dashboard       https://127.0.0.1:8443/
+  token           ${'ab'.repeat(32)} (shown once: only its hash is kept)
+  certificate     SHA-256 AB:CD
   configuration   /etc/honeymesh/config.yaml
   control socket  /run/honeymesh/main/control.sock
   always allowed  198.51.100.0/24: in the configuration
