@@ -91,6 +91,18 @@ describe.skipIf(provided === null)('the deployed hub', () => {
     expect(hexOfAll(read.value.envelopes)).toContain(hexOfAll([envelope])[0]);
   });
 
+  test('takes what is too long for a message from the bucket, by a link of its own', async () => {
+    const envelope = carol.sign({ advice: [adviceFor('203.0.113.136/32')] }, { issuedAt: unixMs(Date.now() + 3 * APART_MS) });
+    const report = carol.reportBytes([envelope]);
+    const upload = Buffer.concat([Buffer.alloc(4), report]);
+    upload.writeUInt32BE(report.length);
+    const answer = await carol.ask({ ask: 'upload', bytes: upload.length });
+    if (answer.kind !== 'upload') throw new Error(answer.kind);
+    const put = await fetch(answer.url, { method: 'PUT', body: upload });
+    expect(put.status, await put.text()).toBe(200);
+    await alice.hears(envelope);
+  });
+
   test('hears a heartbeat', async () => {
     const said: Heartbeat = { v: 1, at: Date.now(), version: '0.1.0', mode: 'enforce', bans: 3, waiting: 0, head: null, degraded: [] };
     expect(await alice.session.publish(heartbeatTopic('hub-alice'), writeHeartbeat(said))).toBe(0);
