@@ -113,14 +113,15 @@ const REQUEST_FAULTS: Readonly<Record<number, readonly [name: string, title: str
 
 const sentence = (text: string): string => `${text.slice(0, 1).toUpperCase()}${text.slice(1)}`;
 
-/** An answer to what is no HTTP, written by hand. */
+const RAW_FAULTS: Readonly<Record<string, readonly [status: number, name: string]>> = {
+  HPE_HEADER_OVERFLOW: [431, 'Request Header Fields Too Large'],
+  ERR_HTTP_REQUEST_TIMEOUT: [408, 'Request Timeout'],
+  expectation: [417, 'Expectation Failed'],
+};
+
+/** An answer to what no route gets to see, written by hand. */
 export function rawProblem(code: string | undefined): string {
-  const [status, name] =
-    code === 'HPE_HEADER_OVERFLOW'
-      ? [431, 'Request Header Fields Too Large']
-      : code === 'ERR_HTTP_REQUEST_TIMEOUT'
-        ? [408, 'Request Timeout']
-        : [400, 'Bad Request'];
+  const [status, name] = RAW_FAULTS[code ?? ''] ?? [400, 'Bad Request'];
   const body = JSON.stringify(problemFrom({ statusCode: status }).problem);
   const headers = { ...SECURITY_HEADERS, 'content-type': PROBLEM_TYPE, 'content-length': String(Buffer.byteLength(body)), connection: 'close' };
   const lines = Object.entries(headers).map(([header, value]) => `${header}: ${value}\r\n`);

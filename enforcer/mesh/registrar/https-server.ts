@@ -1,4 +1,5 @@
 /** This host's HTTPS server: TLS 1.3 with its own key, connections admitted one by one, everything bounded in size and time. What it serves are plugins. */
+import type { IncomingMessage } from 'node:http';
 import type { Server } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
 import { SECOND_MS } from '@honeymesh/intel/time';
@@ -28,7 +29,7 @@ export interface HttpsServerDeps {
   /** What no route gets to see: an address that cannot be decoded, headers that are too long. Without it: what fastify says. */
   readonly unroutable?: {
     readonly reply: (error: unknown, request: FastifyRequest, reply: FastifyReply) => void;
-    /** The whole answer to what is no HTTP; the connection ends with it. */
+    /** The whole answer to what is no HTTP, or expects what is not done (`expectation`); the connection ends with it. */
     readonly raw: (code: string | undefined) => string;
   };
 }
@@ -75,6 +76,8 @@ export function createHttpsServer(options: HttpsServerOptions, { plugins, admit,
         headersTimeout: HANDSHAKE_MS,
         maxHeaderSize: LONGEST_HEADER_BYTES,
         connectionsCheckingInterval: SECOND_MS,
+        // Node would answer by itself, without a header of ours.
+        requireHostHeader: unroutable === undefined,
       },
       bodyLimit: longestBodyBytes,
       connectionTimeout: REQUEST_MS,
@@ -98,6 +101,9 @@ export function createHttpsServer(options: HttpsServerOptions, { plugins, admit,
     made.server.prependListener('connection', (socket: Socket) => {
       if (!admit(socket.remoteAddress ?? '')) socket.destroy();
     });
+    if (unroutable !== undefined) {
+      made.server.on('checkExpectation', (request: IncomingMessage) => request.socket.end(unroutable.raw('expectation')));
+    }
     // Handshakes that fail, and whatever is no HTTP: the socket is gone already.
     made.server.on('tlsClientError', () => {});
     return made;

@@ -303,6 +303,20 @@ describe('what is answered', () => {
   });
 });
 
+test('what Node would answer by itself has the headers, too: no host, an expectation, no HTTP, a header without end', async () => {
+  for (const [bytes, status] of [
+    ['GET /api/status HTTP/1.1\r\n\r\n', 401],
+    ['GET /api/status HTTP/1.1\r\nHost: x\r\nExpect: the-impossible\r\n\r\n', 417],
+    ['EHLO x\r\n\r\n', 400],
+    [`GET / HTTP/1.1\r\nHost: x\r\nA: ${'a'.repeat(9_000)}\r\n\r\n`, 431],
+    ['GET http://[ HTTP/1.1\r\nHost: x\r\n\r\n', 400],
+  ] as const) {
+    const answer = (await scene.raw(bytes)).toLowerCase();
+    expect(answer, bytes.slice(0, 60)).toMatch(new RegExp(`^http/1\\.1 ${status} `));
+    for (const name of Object.keys(STRICT)) expect(answer).toContain(`\r\n${name}: `);
+  }
+});
+
 describe('/metrics', () => {
   test('is told to the host itself without a token, and holds every metric of the table with labels within their bounds', async () => {
     scene.metrics.stored({ ...eventRow(1), at: 0 } as never);
