@@ -147,7 +147,7 @@ export function createHm1({ mode, isUnsigned = () => false, signatures, breaksLa
       const options = { label: new Uint8Array(), packetBytes: 1400, keys: [new Uint8Array(32)], keyGeneration: 0, epoch: mind.epoch + 1 };
       return createSigning(signer, endpointOf(node.name), options, { now: mind.now, neighbours, refused: () => truth.counts.refused++, later });
     };
-    /** What the layer wants, and was not asked for by us: carried out after what the core does. */
+    /** What the layer wants: carried out, as the host's runner does it, after all that the core put out. */
     let pending: LayerOutput[] = [];
     const { layer, hooks } = make();
     if (breaksLayer !== undefined)
@@ -216,11 +216,11 @@ export function createHm1({ mode, isUnsigned = () => false, signatures, breaksLa
         neighbours.heard(event, mind.now());
         if (event.kind === 'user') {
           // Whoever holds key and label can say something here: heard are certified members.
-          if (neighbours.isCertifiedAt(event.from, false, mind.now())) take(layer.payload(event.payload, hopOf(event.from), mind.now()));
+          if (neighbours.isCertifiedAt(event.from, false, mind.now())) pending.push(...layer.payload(event.payload, hopOf(event.from), mind.now()));
           else truth.counts.refused++;
         } else if (event.kind === 'accused') {
           accused(event.member.name, node.name, world.nowMs);
-          take(layer.accuse([{ subject: event.member.name, incarnation: event.member.incarnation }], mind.now()));
+          pending.push(...layer.accuse([{ subject: event.member.name, incarnation: event.member.incarnation }], mind.now()));
         }
       },
       nextMs() {

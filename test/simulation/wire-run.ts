@@ -41,8 +41,8 @@ export interface Told {
 const PATIENCE = 4;
 const MORE_CALM_MS = 30_000;
 
-/** A Go node, as it behaves: it greets nobody, looks for nobody that is gone, and tells too late that it could not help. */
-const AS_GO = { eagerPeers: 0, rejoinIntervalMs: 0, announceIntervalMs: 0, nackShare: 1 };
+/** A Go node as serf and consul run it: it greets nobody, does not look for the dead, tells too late that it could not help, and joins its list again. */
+const AS_GO = { eagerPeers: 0, announceIntervalMs: 0, nackShare: 1 };
 
 const KINDS: readonly Kind[] = ['required', 'plain', 'preferred'];
 
