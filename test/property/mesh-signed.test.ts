@@ -3,6 +3,7 @@ import { fc, test } from '@fast-check/vitest';
 import { encodeIntel } from '@honeymesh/intel/advisories';
 import { type UnixMs, unixMs } from '@honeymesh/intel/time';
 import { afterAll, describe, expect } from 'vitest';
+import { digestBytes, speakerBytes } from '#enforcer/mesh/signed/exchange-format.ts';
 import type { LayerOutput, SignedLayer } from '#enforcer/mesh/signed/signed-layer.ts';
 import { advice, keyedHash, layerOf, NOON, prefix, signedBy, trust } from '#test/support/hm1.ts';
 
@@ -211,3 +212,20 @@ describe('HM1 on a bad network', () => {
     expect(standing(a)).toContain('203.0.113.99/32');
   });
 });
+
+test.prop([fc.array(fc.array(fc.tuple(fc.nat(2 ** 40), fc.nat(300)), { maxLength: 8 }), { maxLength: 4 })])(
+  'a digest is as long as it was reckoned to be, so that it stays within its bound',
+  epochs => {
+    const numbers = epochs.map((gaps, epoch) => {
+      let after = 0;
+      const ranges = gaps.map(([gap, length]): [number, number] => {
+        const from = after + gap + 1;
+        after = from + length;
+        return [from, after];
+      });
+      return { epoch, ranges };
+    });
+    const kid = trust(keyedHash()).registrar.kid;
+    expect(digestBytes({ partial: false, speakers: new Map([[kid, numbers]]) })).toHaveLength(1 + speakerBytes(numbers));
+  },
+);
