@@ -2,7 +2,7 @@
  * The composition root: the only place where the parts meet. Read top to bottom it is the architecture: kernel and ledger, the
  * pipeline between them, what feeds it (kernel, traps, operator), what keeps it current, and the control socket.
  */
-import { randomBytes } from 'node:crypto';
+import { randomBytes, randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
 import type { AllowEntry } from '@honeymesh/intel/bans';
 import type { Degraded, NewEvent } from '@honeymesh/intel/events';
@@ -12,8 +12,8 @@ import { kernelConfigOf, ledgerPolicyOf } from './config/policies.ts';
 import { withoutSecrets } from './config/units.ts';
 import type { Operations } from './control/operations.ts';
 import { createControlServer } from './control/server.ts';
-import { createHubPart, type HubPart } from './daemon-hub.ts';
 import { createDashboardPart } from './daemon-dashboard.ts';
+import { createHubPart, type HubPart } from './daemon-hub.ts';
 import { createMeshPart } from './daemon-mesh.ts';
 import { createTrapPart, type TrapPart } from './daemon-traps.ts';
 import type { Welcome } from './dashboard/welcome.ts';
@@ -38,6 +38,7 @@ import { createMembership } from './mesh/registrar/membership.ts';
 import { createEd25519 } from './mesh/signed/keys.ts';
 import { createMeshState } from './mesh/state/state.ts';
 import { createSurroundings } from './mesh/thread/surroundings.ts';
+import { createNotifier } from './notify/notify.ts';
 import { createBanList } from './pipeline/ban-list.ts';
 import { createEnforcement } from './pipeline/enforce.ts';
 import { createEventReads } from './pipeline/event-reads.ts';
@@ -129,6 +130,11 @@ export async function startDaemon(channel: LauncherChannel, onStopOrder: () => v
       mesh?.decided(decisions);
     },
   });
+  const notifier = createNotifier(
+    { config: config.notify, host: hostname(), instance },
+    { degraded, now, random: Math.random, newId: () => `msg_${randomUUID()}` },
+  );
+  pipeline.listen(notifier.hear, over.signal);
   const pause = createPause({ kernel, pipeline, now });
   const enforcing = (): boolean => config.mode !== 'observe' && pause.until() === null;
   const feed = createKernelFeed({ kernel, pipeline, degraded, now });
@@ -221,6 +227,7 @@ export async function startDaemon(channel: LauncherChannel, onStopOrder: () => v
           interfaces: () => interfaces,
           traps: traps.status,
           mesh: mesh.report,
+          notify: notifier.report,
           hub: hubPart.report,
           pausedUntil: pause.until,
         }),
@@ -228,6 +235,7 @@ export async function startDaemon(channel: LauncherChannel, onStopOrder: () => v
     listBans: async ({ target, tier }) =>
       banList.rows(target === undefined ? undefined : readTarget(target)).filter(row => tier === undefined || row.tier === tier),
     listPeers: () => Promise.resolve(mesh.peers()),
+    notifyTest: ({ channel }) => notifier.test(channel),
     ...membership.operations,
     explain: ({ address }) =>
       explain(readAddress(address), { ledger, kernel, store, banList, enforcing, firstDropOf: feed.firstDropOf, neverShared: config.share.never, now }),
@@ -331,6 +339,7 @@ export async function startDaemon(channel: LauncherChannel, onStopOrder: () => v
       over.abort();
       await pipeline.record([lifecycle(`the enforcer stopped (${why}); the kernel goes on enforcing`)]);
       await pipeline.settled();
+      await notifier.stop();
       await store.stop();
       kernel.close();
       log.info('the enforcer stopped; the kernel goes on enforcing', { why });

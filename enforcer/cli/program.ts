@@ -8,11 +8,13 @@ import { addDoctor } from './commands/doctor.ts';
 import { addEvents } from './commands/events.ts';
 import { addExplain } from './commands/explain.ts';
 import { addMesh } from './commands/mesh.ts';
+import { addNotify } from './commands/notify.ts';
 import { addPause } from './commands/pause.ts';
 import { addPeers } from './commands/peers.ts';
 import { addRun } from './commands/run.ts';
 import { addStatus } from './commands/status.ts';
 import { addStop } from './commands/stop.ts';
+import { addSupport } from './commands/support.ts';
 import { addTail } from './commands/tail.ts';
 import { addToken } from './commands/token.ts';
 import { addUnload } from './commands/unload.ts';
@@ -48,6 +50,8 @@ export function createProgram(context: Context): Command {
     addUnload,
     addDoctor,
     addConfig,
+    addNotify,
+    addSupport,
     addMesh,
     addToken,
   ])

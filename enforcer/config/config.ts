@@ -5,6 +5,7 @@ import type { Mode } from '@honeymesh/intel/evidence';
 import type { ServedPorts } from '../kernel/port.ts';
 import type { Signatures } from '../mesh/port.ts';
 import type { Place } from './mesh-fields.ts';
+import type { NotifyConfig } from './notify-fields.ts';
 
 export type XdpMode = 'auto' | 'native' | 'generic';
 export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'silent';
@@ -93,6 +94,8 @@ export interface Config {
     /** Files of the operator; absent: a self-signed certificate. */
     readonly own?: { readonly certificate: string; readonly key: string };
   };
+  /** Absent: nobody is told. */
+  readonly notify?: NotifyConfig;
   readonly store: { readonly retentionMs: number; readonly segmentEvents: number };
   readonly log: { readonly level: LogLevel };
 }

@@ -8,6 +8,17 @@ import { dashboard } from './dashboard-fields.ts';
 import { count, duration, interfaceName, list, oneOf, portRange, prefixes, wordOrPorts } from './fields.ts';
 import { hubEndpoint, hubSigners, hubThing, pemPath } from './hub-fields.ts';
 import { advertisedPlace, bindPlace, groupKey, MESH_PORT, meshLabel, meshName, meshSignatures, meshSite, peerPlaces, REGISTRAR_PORT } from './mesh-fields.ts';
+import {
+  hookComplaint,
+  hookSecret,
+  hookUrl,
+  notifyKinds,
+  secretPath,
+  syslogFacility,
+  syslogServer,
+  syslogTransport,
+  webhookComplaint,
+} from './notify-fields.ts';
 import { bad } from './wording.ts';
 
 /** HM_SLOTS of bpf/honeymesh_consts.h: a tracker remembers so many ports exactly. */
@@ -225,6 +236,44 @@ const hub = group(
   'A hub in the cloud that passes on what hosts sign. Written by `hub enrol`. Without this group: off.',
 ).optional();
 
+const notify = group(
+  {
+    kinds: notifyKinds.meta({ description: 'Kinds of event that are told.' }),
+    gather: duration('2s', { min: '0s', max: '10m', about: 'How long events are gathered before the first message, so that a burst is one.' }),
+    every: duration('5m', { min: '1s', max: '24h', about: 'At most one message in so long a time: what happens meanwhile is in the next one.' }),
+    webhook: group(
+      {
+        url: hookUrl.meta({ description: 'Where to POST. A secret: not shown.' }),
+        urlFile: secretPath.meta({ description: 'A file that holds the URL instead.' }),
+        secret: hookSecret.meta({ description: 'Signs the messages (HMAC-SHA-256). Not shown.' }),
+        secretFile: secretPath.meta({ description: 'A file that holds the secret instead; read for each message.' }),
+        ca: secretPath.meta({ description: "The root of the server's certificate. Without it: the system's." }),
+      },
+      'A server that takes signed JSON (Standard Webhooks).',
+      webhookComplaint as never,
+    ).optional(),
+    slack: group(
+      {
+        url: hookUrl.meta({ description: 'The incoming webhook. A secret: not shown.' }),
+        urlFile: secretPath.meta({ description: 'A file that holds the URL instead.' }),
+        ca: secretPath.meta({ description: "The root of the server's certificate. Without it: the system's." }),
+      },
+      'A chat that takes what Slack takes (Mattermost, Rocket.Chat, Discord with /slack).',
+      hookComplaint as never,
+    ).optional(),
+    syslog: group(
+      {
+        server: syslogServer.meta({ description: 'Who takes RFC 5424. Without a port: 6514 (tls), 601 (tcp), 514 (udp).' }),
+        transport: syslogTransport,
+        facility: syslogFacility,
+        ca: secretPath.meta({ description: "The root of the server's certificate. Without it: the system's." }),
+      },
+      'A syslog server.',
+    ).optional(),
+  },
+  'Who is told what happens. Without this group: nobody.',
+).optional();
+
 export const configSchema = group(
   {
     interfaces: list(interfaceName, 'a list of network interfaces such as [eth0]', 16)
@@ -276,6 +325,7 @@ export const configSchema = group(
     mesh,
     hub,
     dashboard,
+    notify,
     store: group(
       {
         retention: duration('90d', {

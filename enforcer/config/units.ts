@@ -4,6 +4,7 @@ import type { ServedPorts } from '../kernel/port.ts';
 import type { Config, HubConfig, MeshConfig } from './config.ts';
 import type { PortRange } from './fields.ts';
 import { placeText } from './mesh-fields.ts';
+import { notifyFileOf, notifyOf, notifyWithoutSecrets } from './notify-fields.ts';
 import { type ConfigFile, configSchema } from './schema.ts';
 
 /** The checked file in the units of the code. */
@@ -47,6 +48,7 @@ export function configOf(file: ConfigFile): Config {
     ...(file.mesh === undefined ? {} : { mesh: meshOf(file.mesh) }),
     ...(file.hub === undefined ? {} : { hub: hubOf(file.hub) }),
     dashboard: dashboardOf(file.dashboard),
+    ...(file.notify === undefined ? {} : { notify: notifyOf(file.notify) }),
     store: { retentionMs: file.store.retention, segmentEvents: file.store.segment },
     log: file.log,
   };
@@ -89,9 +91,13 @@ const sorted = (ports: readonly number[]): readonly number[] => [...new Set(port
 /** What holds where nobody wrote a file. */
 export const defaultConfig: Config = configOf(configSchema.parse({}));
 
-/** For whoever looks at it: the key of the group is not for terminals, tickets and logs. */
+/** For whoever looks at it: keys, secrets and the addresses of hooks are not for terminals, tickets and logs. */
 export function withoutSecrets(config: Config): Config {
-  return config.mesh?.key === undefined ? config : { ...config, mesh: { ...config.mesh, key: '(set, not shown)' } };
+  return {
+    ...config,
+    ...(config.mesh?.key === undefined ? {} : { mesh: { ...config.mesh, key: '(set, not shown)' } }),
+    ...(config.notify === undefined ? {} : { notify: notifyWithoutSecrets(config.notify) }),
+  };
 }
 
 /** The configuration in the words of the file: reading it again gives the same. */
@@ -139,6 +145,7 @@ export function fileOf(config: Config): Readonly<Record<string, unknown>> {
     ...(config.mesh === undefined ? {} : { mesh: meshFileOf(config.mesh) }),
     ...(config.hub === undefined ? {} : { hub: { ...config.hub, endpoint: placeText(config.hub.endpoint) } }),
     dashboard: { bind: config.dashboard.bind === 'off' ? 'off' : placeText(config.dashboard.bind), names: config.dashboard.names, ...config.dashboard.own },
+    ...(config.notify === undefined ? {} : { notify: notifyFileOf(config.notify, formatDuration) }),
     store: { retention: formatDuration(config.store.retentionMs), segment: config.store.segmentEvents },
     log: config.log,
   };

@@ -7,6 +7,7 @@ import type { Reason } from '@honeymesh/intel/reasons';
 import type { TrapChoice } from '../config/trap-choice.ts';
 import type { MeshReport, PeerRow } from '../mesh/port.ts';
 import type { HubReport } from '../relay/port.ts';
+import type { ChannelReport, TestReport } from '../notify/port.ts';
 import type { LogTip } from '../store/port.ts';
 import type { Receipt } from '../traps/receipts.ts';
 import type { MeshOperations } from './mesh-operations.ts';
@@ -95,6 +96,8 @@ export interface StatusReport {
   readonly hub: HubReport;
   readonly store: { readonly events: number; readonly ok: boolean };
   readonly packets: Readonly<Record<string, number>>;
+  /** Who is told of events, and how that goes. */
+  readonly notify?: readonly ChannelReport[];
   readonly degraded: readonly Degraded[];
   readonly since: string;
 }
@@ -188,6 +191,8 @@ export interface Operations extends MeshOperations {
   }): Promise<readonly EventRow[]>;
   /** Where the event log ends now: what a proof of an export names. */
   logTip(): Promise<LogTip>;
+  /** Sends a test through each channel, or the one named, and says what became of it. */
+  notifyTest(order: { readonly channel?: string }): Promise<readonly TestReport[]>;
   /** The members of the mesh besides this host. */
   listPeers(): Promise<readonly PeerRow[]>;
   explain(order: { readonly address: string }): Promise<ExplainReport>;

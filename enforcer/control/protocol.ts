@@ -23,6 +23,7 @@ export const CALLS = [
   'removeAllowed',
   'listEvents',
   'logTip',
+  'notifyTest',
   'listPeers',
   'explain',
   'pause',

@@ -2,6 +2,7 @@
 import { TIERS } from '@honeymesh/intel/evidence';
 import * as z from 'zod';
 import { HoneyMeshError } from '../errors.ts';
+import { CHANNELS } from '../notify/port.ts';
 import { MOST_USES } from '../mesh/registrar/invites.ts';
 import { LONGEST_TOKEN } from '../mesh/registrar/token.ts';
 import { type Call, LINES_PER_IMPORT } from './protocol.ts';
@@ -40,6 +41,7 @@ const ARGUMENTS = {
     limit: z.int().min(1).max(10_000).optional(),
   }),
   logTip: nothing,
+  notifyTest: z.strictObject({ channel: z.enum(CHANNELS).optional() }),
   listPeers: nothing,
   explain: z.strictObject({ address: target }),
   pause: z.strictObject({ duration: text(32) }),

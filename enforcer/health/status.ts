@@ -5,6 +5,7 @@ import type { Kernel } from '../kernel/port.ts';
 import { VERDICTS } from '../kernel/verdicts.ts';
 import type { InterfaceState } from '../launch/messages.ts';
 import type { MeshReport } from '../mesh/port.ts';
+import type { ChannelReport } from '../notify/port.ts';
 import type { BanList } from '../pipeline/ban-list.ts';
 import type { HubReport } from '../relay/port.ts';
 import type { Store } from '../store/port.ts';
@@ -19,6 +20,7 @@ export interface StatusDeps {
   readonly interfaces: () => readonly InterfaceState[];
   readonly traps: () => Omit<TrapReport, 'confined'>;
   readonly mesh: () => MeshReport;
+  readonly notify?: () => readonly ChannelReport[];
   readonly hub: () => HubReport;
   readonly pausedUntil: () => UnixMs | null;
   readonly kernel: Kernel;
@@ -43,6 +45,7 @@ export function reportStatus(deps: StatusDeps): StatusReport {
     hub: deps.hub(),
     store: { events: store.events, ok: store.ok },
     packets: packetCounts(deps.kernel),
+    ...(deps.notify === undefined ? {} : { notify: deps.notify() }),
     degraded: deps.degraded.current(),
     since: rfc3339(deps.since),
   };

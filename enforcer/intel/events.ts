@@ -30,7 +30,7 @@ export const EVENT_KINDS = [
 ] as const;
 export type EventKind = (typeof EVENT_KINDS)[number];
 
-export const DEGRADED_PARTS = ['kernel', 'traps', 'store', 'mesh', 'hub', 'dashboard', 'clock', 'disk'] as const;
+export const DEGRADED_PARTS = ['kernel', 'traps', 'store', 'mesh', 'hub', 'dashboard', 'clock', 'disk', 'notify'] as const;
 export type DegradedPart = (typeof DEGRADED_PARTS)[number];
 
 /** Something this host cannot do just now, and what the operator can do about it. */

@@ -134,6 +134,7 @@ export function fakeOperations(replaced: Partial<Operations> = {}): FakeOperatio
     removeAllowed: answer('removeAllowed', { removed: ['198.51.100.7/32'] }),
     listEvents: answer('listEvents', events),
     logTip: answer('logTip', { head: 'ab'.repeat(32), lastId: 20_000, firstId: 1 }),
+    notifyTest: answer('notifyTest', [{ channel: 'webhook', ok: true, why: null, fix: null, tookMs: 12 }]),
     listPeers: answer('listPeers', [peerRow]),
     hubUse: answer('hubUse', statusReport.hub),
     meshStatus: answer('meshStatus', meshAnswers.meshStatus),

@@ -2,6 +2,7 @@
 import type { Command } from 'commander';
 import type { StatusReport, TrapReport } from '../../control/operations.ts';
 import type { MeshReport } from '../../mesh/port.ts';
+import type { ChannelReport } from '../../notify/port.ts';
 import { type Context, show, withDaemon } from '../context.ts';
 import { outputOption } from '../options.ts';
 import { pairs } from '../terminal.ts';
@@ -13,7 +14,7 @@ export function addStatus(program: Command, context: Context): void {
     .addOption(outputOption())
     .addHelpText(
       'after',
-      '\nJSON: {version, instance, mode, pausedUntil, interfaces: [{name, xdp}], bans: {active, shunned, capacity}, traps: {ports: []|"all", udpPorts: []|"all", choice: "typical"|"all"|"list"|"off", patience, sessions, confined, running, restarts, lost}, mesh: {state: "off"|"starting"|"alone"|"joined"|"down", peers, name|null, site|null, signatures: "off"|"preferred"|"required", registrar}, store: {events, ok}, packets, degraded: [{part, why, fix}], since}',
+      '\nJSON: {version, instance, mode, pausedUntil, interfaces: [{name, xdp}], bans: {active, shunned, capacity}, traps: {ports: []|"all", udpPorts: []|"all", choice: "typical"|"all"|"list"|"off", patience, sessions, confined, running, restarts, lost}, mesh: {state: "off"|"starting"|"alone"|"joined"|"down", peers, name|null, site|null, signatures: "off"|"preferred"|"required", registrar}, store: {events, ok}, packets, notify: [{channel: "webhook"|"slack"|"syslog", state: "idle"|"ok"|"failing", waiting, sent, givenUp, lostEvents, lastSentAt|null, why|null}], degraded: [{part, why, fix}], since}',
     )
     .action(async (_options: unknown, command: Command) => show(command, context, await withDaemon(command, context, daemon => daemon.status()), statusText));
 }
@@ -35,6 +36,7 @@ function statusText(status: StatusReport): string {
     ...trapRows(status.traps),
     ['mesh', meshText(status.mesh)],
     ['store', `${status.store.events} events${status.store.ok ? '' : ', NOT writing'}`],
+    ...(status.notify ?? []).map(one => ['notify', channelText(one)] as const),
     ['passed', `${sum(passes)} packets`],
     ['dropped', `${sum(drops)} packets${drops.length === 0 ? '' : ` (${each(drops)})`}`],
     ...(others.length === 0 ? [] : [['counters', each(others)] as const]),
@@ -42,6 +44,12 @@ function statusText(status: StatusReport): string {
       ? [['degraded', 'nothing'] as const]
       : status.degraded.flatMap(({ part, why, fix }) => [['degraded', `${part}: ${why}`] as const, ['  fix', fix] as const])),
   ]);
+}
+
+function channelText({ channel, state, sent, waiting, lostEvents, lastSentAt, why }: ChannelReport): string {
+  const troubles = [...(waiting > 0 ? [`${waiting} waiting`] : []), ...(lostEvents > 0 ? [`${lostEvents} events never told`] : [])];
+  const last = lastSentAt === null ? 'nothing sent yet' : `${sent} sent, the last at ${lastSentAt}`;
+  return [`${channel}: ${state === 'failing' ? `FAILING (${why ?? ''})` : last}`, ...troubles].join('; ');
 }
 
 const MESH_STATES: Readonly<Record<MeshReport['state'], string>> = {

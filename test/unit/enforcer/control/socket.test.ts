@@ -88,6 +88,7 @@ describe('calls', () => {
     await client.meshLeave({});
     await client.hubUse({ endpoint: 'hub.example', thing: 'h1', certificate: '/c.pem', key: '/k.pem', signers: ['AAAA'] });
     await client.logTip();
+    await client.notifyTest({ channel: 'webhook' });
     expect(operations.asked.map(one => one.op).sort()).toEqual([...CALLS].sort());
     expect(operations.asked).toContainEqual({ op: 'addBan', args: { target: '203.0.113.7/32', ttl: '24h', note: 'why' } });
     client.close();
