@@ -7,6 +7,7 @@ import { addConfig } from './commands/config.ts';
 import { addDoctor } from './commands/doctor.ts';
 import { addEvents } from './commands/events.ts';
 import { addExplain } from './commands/explain.ts';
+import { addHub } from './commands/hub.ts';
 import { addMesh } from './commands/mesh.ts';
 import { addNotify } from './commands/notify.ts';
 import { addPause } from './commands/pause.ts';
@@ -53,6 +54,7 @@ export function createProgram(context: Context): Command {
     addNotify,
     addSupport,
     addMesh,
+    addHub,
     addToken,
   ])
     add(program, context);

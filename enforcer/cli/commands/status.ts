@@ -6,6 +6,7 @@ import type { ChannelReport } from '../../notify/port.ts';
 import { type Context, show, withDaemon } from '../context.ts';
 import { outputOption } from '../options.ts';
 import { pairs } from '../terminal.ts';
+import { hubState } from './hub.ts';
 
 export function addStatus(program: Command, context: Context): void {
   program
@@ -14,7 +15,7 @@ export function addStatus(program: Command, context: Context): void {
     .addOption(outputOption())
     .addHelpText(
       'after',
-      '\nJSON: {version, instance, mode, pausedUntil, interfaces: [{name, xdp}], bans: {active, shunned, capacity}, traps: {ports: []|"all", udpPorts: []|"all", choice: "typical"|"all"|"list"|"off", patience, sessions, confined, running, restarts, lost}, mesh: {state: "off"|"starting"|"alone"|"joined"|"down", peers, name|null, site|null, signatures: "off"|"preferred"|"required", registrar}, store: {events, ok}, packets, notify: [{channel: "webhook"|"slack"|"syslog", state: "idle"|"ok"|"failing", waiting, sent, givenUp, lostEvents, lastSentAt|null, why|null}], degraded: [{part, why, fix}], since}',
+      '\nJSON: {version, instance, mode, pausedUntil, interfaces: [{name, xdp}], bans: {active, shunned, capacity}, traps: {ports: []|"all", udpPorts: []|"all", choice: "typical"|"all"|"list"|"off", patience, sessions, confined, running, restarts, lost}, mesh: {state: "off"|"starting"|"alone"|"joined"|"down", peers, name|null, site|null, signatures: "off"|"preferred"|"required", registrar}, hub: {state: "off"|"starting"|"connecting"|"connected"|"introduced"|"down", endpoint|null, thing|null, waiting, head: {epoch, number}|null, receiptAt|null, advisoryAt|null, votesFrom|null}, store: {events, ok}, packets, notify: [{channel: "webhook"|"slack"|"syslog", state: "idle"|"ok"|"failing", waiting, sent, givenUp, lostEvents, lastSentAt|null, why|null}], degraded: [{part, why, fix}], since}',
     )
     .action(async (_options: unknown, command: Command) => show(command, context, await withDaemon(command, context, daemon => daemon.status()), statusText));
 }
@@ -35,6 +36,7 @@ function statusText(status: StatusReport): string {
     ['bans', `${status.bans.active} of ${status.bans.capacity}, and ${status.bans.shunned} shunned for the moment`],
     ...trapRows(status.traps),
     ['mesh', meshText(status.mesh)],
+    ['hub', hubState(status.hub)],
     ['store', `${status.store.events} events${status.store.ok ? '' : ', NOT writing'}`],
     ...(status.notify ?? []).map(one => ['notify', channelText(one)] as const),
     ['passed', `${sum(passes)} packets`],
