@@ -53,19 +53,22 @@ test('lines of a growing file are counted once, whole ones only', () => {
 describe('the command line of a bench', () => {
   const meant = { parts: ['load', 'scan'] as const, peers: true };
   test('asks for all parts where none is named, in the order of the bench', () => {
-    expect(readBenchArguments([], meant)).toEqual({ jsonPath: null, rounds: 5, parts: ['load', 'scan'], setUpPeers: false });
+    expect(readBenchArguments([], meant)).toEqual({ jsonPath: null, rounds: 5, parts: ['load', 'scan'], setUpPeers: false, quick: false });
     expect(readBenchArguments(['--only', 'scan', '--only', 'load', '--setup-peers', '--rounds', '7', '--json', 'x'], meant)).toEqual({
       jsonPath: 'x',
       rounds: 7,
       parts: ['load', 'scan'],
       setUpPeers: true,
+      quick: false,
     });
+    expect(readBenchArguments(['--quick'], { quick: true }).quick).toBe(true);
   });
 
   test.each([
     [['--only', 'nmap'], meant, '--only takes load, scan, and not nmap'],
     [['--only', 'x'], {}, 'no parts'],
     [['--setup-peers'], {}, 'no peers'],
+    [['--quick'], {}, 'no quick form'],
     [['--rounds', '4'], {}, 'at least 5'],
     [['--fast'], {}, '--fast'],
   ])('refuses %j', (args, what, words) => {
