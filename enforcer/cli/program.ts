@@ -54,6 +54,7 @@ export function createProgram(context: Context): Command {
     addNotify,
     addSupport,
     addMesh,
+    addToken,
     addHub,
     addToken,
   ])

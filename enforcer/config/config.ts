@@ -96,6 +96,12 @@ export interface Config {
   };
   /** Absent: nobody is told. */
   readonly notify?: NotifyConfig;
+  readonly dashboard: {
+    readonly bind: Place | 'off';
+    readonly names: readonly string[];
+    /** Files of the operator; absent: a self-signed certificate. */
+    readonly own?: { readonly certificate: string; readonly key: string };
+  };
   readonly store: { readonly retentionMs: number; readonly segmentEvents: number };
   readonly log: { readonly level: LogLevel };
 }

@@ -326,6 +326,7 @@ export const configSchema = group(
     hub,
     dashboard,
     notify,
+    dashboard,
     store: group(
       {
         retention: duration('90d', {

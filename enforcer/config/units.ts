@@ -49,6 +49,7 @@ export function configOf(file: ConfigFile): Config {
     ...(file.hub === undefined ? {} : { hub: hubOf(file.hub) }),
     dashboard: dashboardOf(file.dashboard),
     ...(file.notify === undefined ? {} : { notify: notifyOf(file.notify) }),
+    dashboard: dashboardOf(file.dashboard),
     store: { retentionMs: file.store.retention, segmentEvents: file.store.segment },
     log: file.log,
   };
@@ -146,6 +147,7 @@ export function fileOf(config: Config): Readonly<Record<string, unknown>> {
     ...(config.hub === undefined ? {} : { hub: { ...config.hub, endpoint: placeText(config.hub.endpoint) } }),
     dashboard: { bind: config.dashboard.bind === 'off' ? 'off' : placeText(config.dashboard.bind), names: config.dashboard.names, ...config.dashboard.own },
     ...(config.notify === undefined ? {} : { notify: notifyFileOf(config.notify, formatDuration) }),
+    dashboard: { bind: config.dashboard.bind === 'off' ? 'off' : placeText(config.dashboard.bind), names: config.dashboard.names, ...config.dashboard.own },
     store: { retention: formatDuration(config.store.retentionMs), segment: config.store.segmentEvents },
     log: config.log,
   };

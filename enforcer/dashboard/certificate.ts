@@ -79,7 +79,8 @@ export function renewalReason({ certificate }: HttpsIdentity, { names, addresses
 
 /** The operator's own. Throws HM_CONFIG with what is wrong with it. */
 export async function readOwnCertificate(paths: { readonly certificate: string; readonly key: string }): Promise<HttpsIdentity> {
-  const [certificate, key] = await Promise.all([read(paths.certificate, 'certificate'), read(paths.key, 'key')]);
+  const certificate = await read(paths.certificate, 'certificate');
+  const key = await read(paths.key, 'key');
   if (isIdentity({ certificate, key })) return { certificate, key };
   throw new HoneyMeshError('HM_CONFIG', `${paths.certificate} and ${paths.key} are no certificate with its key`, {
     fix: 'give a PEM file with the certificate (its chain after it) and one with its unencrypted key',

@@ -113,7 +113,7 @@ export function createDashboard({ bind, names, own, state }: DashboardOptions, d
         },
         {
           admit: source => isLoopback(source) || admission.admit(source, performance.now()),
-          plugins: [apiPlugin({ operations: deps.operations(), gate, tokens, rotate, live, metrics, onBug, pages })],
+          plugins: [apiPlugin({ operations: deps.operations(), gate, tokens, rotate, live, metrics, onBug, now, pages })],
           unroutable: { reply: (error, _request, reply) => void sendProblem(reply, problemFrom(error).problem), raw: rawProblem },
         },
       );

@@ -1,4 +1,5 @@
 /** The API as one plugin of the HTTPS server: headers on every answer, failures as problem details, and a plugin for each resource. */
+import type { UnixMs } from '@honeymesh/intel/time';
 import type { FastifyInstance, FastifyPluginAsync } from 'fastify';
 import type { Operations } from '../../control/operations.ts';
 import type { Metrics } from '../../health/metrics.ts';
@@ -7,6 +8,7 @@ import type { TokenKeeper } from '../token-keeper.ts';
 import { allowPlugin } from './allow.ts';
 import { bansPlugin } from './bans.ts';
 import { eventsPlugin } from './events.ts';
+import { exportsPlugin } from './exports.ts';
 import type { LiveFeed } from './live.ts';
 import { metricsPlugin } from './metrics.ts';
 import { openApiPlugin } from './openapi.ts';
@@ -22,11 +24,12 @@ export interface ApiDeps {
   readonly live: LiveFeed;
   readonly metrics: Metrics;
   readonly onBug: (error: unknown) => void;
+  readonly now: () => UnixMs;
   /** What is served besides, to anybody: the dashboard's pages, which hold nothing of this host. */
   readonly pages?: readonly FastifyPluginAsync[];
 }
 
-export function apiPlugin({ operations, gate, tokens, rotate, live, metrics, onBug, pages = [] }: ApiDeps): FastifyPluginAsync {
+export function apiPlugin({ operations, gate, tokens, rotate, live, metrics, onBug, now, pages = [] }: ApiDeps): FastifyPluginAsync {
   const plugin: FastifyPluginAsync = async app => {
     bare(app);
     app.setNotFoundHandler((_request, reply) => sendProblem(reply, notFound));
@@ -41,6 +44,7 @@ export function apiPlugin({ operations, gate, tokens, rotate, live, metrics, onB
       bansPlugin(operations, serving),
       allowPlugin(operations, serving),
       eventsPlugin(operations, live, serving),
+      exportsPlugin(operations, now, serving),
       tokenPlugin({ tokens, rotate }, serving),
       metricsPlugin(metrics, serving),
       openApiPlugin(serving),

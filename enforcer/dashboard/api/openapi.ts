@@ -6,6 +6,7 @@ import { allowContracts } from './allow.ts';
 import { banContracts } from './bans.ts';
 import type { Contract, Contracts } from './contract.ts';
 import { eventContracts } from './events.ts';
+import { exportContracts } from './exports.ts';
 import { metricsContracts } from './metrics.ts';
 import { PROBLEM_TYPE } from './problems.ts';
 import { problem } from './schemas.ts';
@@ -21,7 +22,7 @@ const GROUPS: Readonly<Record<string, Contracts>> = {
   status: statusContracts,
   bans: banContracts,
   allow: allowContracts,
-  events: eventContracts,
+  events: { ...eventContracts, export: exportContracts.events },
   token: tokenContracts,
   metrics: metricsContracts,
   document: openApiContracts,

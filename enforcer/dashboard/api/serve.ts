@@ -54,7 +54,7 @@ export function serve<Of extends Contract>(app: FastifyInstance, contract: Of, h
       const asked = { query: query?.data, body: body?.data } as Asked<Of>;
       const answer = await handler(asked, { token: callers.get(request) ?? null, request, reply });
       if (reply.sent) return reply; // it writes by itself
-      if (typeof contract.answer === 'string') return reply.type(contract.answer).send(answer);
+      if (typeof contract.answer === 'string') return (reply.hasHeader('content-type') ? reply : reply.type(contract.answer)).send(answer);
       return reply.type('application/json; charset=utf-8').send(JSON.stringify(answer));
     },
   });

@@ -64,7 +64,8 @@ describe('without the token', () => {
       ] as const) {
         if (open && token === null) continue; // from loopback: shown below
         scene.nowMs += 60_000; // wrong tokens are limited: that is another test
-        const answer = await scene.ask(`${path}${path.includes('?') ? '&' : '?'}token=${scene.token}`, { method, token, headers });
+        const query = security.some(scheme => 'query' in scheme) ? '' : `?token=${scene.token}`;
+        const answer = await scene.ask(`${path}${query}`, { method, token, headers });
         expect(answer.status, `${method} ${path}`).toBe(401);
         expect(answer.headers['content-type']).toMatch(/^application\/problem\+json/);
         expect(answer.headers['www-authenticate']).toMatch(/^Bearer/);
@@ -300,6 +301,36 @@ describe('what is answered', () => {
       query = `?limit=10&beforeId=${page.next}`;
     }
     expect(ids).toEqual(log.map(row => row.id).toReversed());
+  });
+});
+
+describe('the export', () => {
+  test('is a download: the token may stand in its address, and only there', async () => {
+    await scene.stop();
+    const log = Array.from({ length: 2_500 }, (_, at) => eventRow(at + 1, { summary: `number ${at + 1}` }));
+    scene = await dashboardScene({
+      listEvents: ({ afterId = 0, beforeId = Number.POSITIVE_INFINITY, limit = 100 }) =>
+        Promise.resolve(log.filter(row => row.id > afterId && row.id < beforeId).slice(0, limit)),
+      logTip: () => Promise.resolve({ head: 'ab'.repeat(32), lastId: 2_400, firstId: 1 }),
+    });
+    const answer = await scene.ask(`/api/events/export?format=csv&token=${scene.token}`, { token: null });
+    expect(answer.status).toBe(200);
+    expectStrict(answer.headers);
+    expect(answer.headers['content-type']).toBe('text/csv; charset=utf-8');
+    expect(answer.headers['content-disposition']).toBe('attachment; filename="honeymesh-2026-11-24T120000.csv"');
+    expect(answer.headers['x-honeymesh-log-head']).toBe(`${'ab'.repeat(32)} 2400`);
+    expect(answer.text.trimEnd().split('\r\n')).toHaveLength(2_401); // with its head, without what came meanwhile
+    expect((await scene.ask(`/api/events/export?token=${'0'.repeat(64)}`, { token: null })).status).toBe(401);
+    expect((await scene.ask(`/api/events?token=${scene.token}`, { token: null })).status).toBe(401);
+  });
+
+  test('with wrong filters is refused before its first byte', async () => {
+    await scene.stop();
+    scene = await dashboardScene({ listEvents: () => Promise.reject(new HoneyMeshError('HM_USAGE', '"yesterday" is no time', { fix: 'write 24h' })) });
+    const answer = await scene.ask('/api/events/export?since=yesterday');
+    expect(answer.status).toBe(400);
+    expect(JSON.parse(answer.text)).toMatchObject({ code: 'HM_USAGE', fix: 'write 24h' });
+    expect((await scene.ask('/api/events/export?format=pdf')).status).toBe(400);
   });
 });
 
