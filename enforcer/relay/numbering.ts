@@ -28,8 +28,8 @@ export interface Numbering {
   dueAt(): UnixMs | 'never';
   /** All of `from` to `to` that still holds has come, and there are numbers up to `head`. */
   filled(range: { readonly epoch: number; readonly from: number; readonly to: number; readonly head: number }, now: UnixMs): void;
-  /** A snapshot held all up to its head. */
-  took(snapshot: Numbered, now: UnixMs): void;
+  /** A snapshot held all up to its head; false: it is of a numbering that is over, or nobody waited for one. */
+  took(snapshot: Numbered, now: UnixMs): boolean;
   /** The hub has no such range: begin with a snapshot. */
   lost(now: UnixMs): void;
 }
@@ -110,12 +110,13 @@ export function createNumbering(kept: HubHead | null, { random }: { readonly ran
       advance(now);
     },
     took({ epoch, head: said }, now) {
-      if (awaited === null || epoch < awaited) return;
+      if (awaited === null || epoch < awaited) return false;
       if (epoch > awaited && awaited !== 0) ahead.clear();
       awaited = null;
       head = { epoch, number: said };
       dueAt = 'never';
       advance(now);
+      return true;
     },
     lost(now) {
       begin(head?.epoch ?? 0, now);

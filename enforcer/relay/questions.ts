@@ -9,6 +9,8 @@ export interface Questions {
   ask(question: Ask, now: UnixMs): Question | null;
   /** Whose answer it is; null: nobody asked, or it came too late. A refusal makes the next one wait. */
   answered(answer: Answer, now: UnixMs): Ask | null;
+  /** The answer was good: the next one needs no patience. */
+  done(ask: Ask['ask']): void;
   /** What was answered could not be used: the next one waits, as after silence. */
   failed(ask: Ask['ask'], now: UnixMs): void;
   /** How often in a row nobody answered. */
@@ -61,7 +63,7 @@ export function createQuestions({ random }: { readonly random: () => number }): 
       for (const [kind, state] of states) {
         if (state.pending?.id !== answer.id) continue;
         const { question } = state.pending;
-        if (answer.kind !== 'refused') states.set(kind, IDLE);
+        if (answer.kind !== 'refused') states.set(kind, { ...state, pending: null, notBefore: unixMs(0), refused: 0 });
         else {
           const longest = answer.why === 'too-many-questions' ? TOO_MANY_MS : Math.min(LONGEST_REFUSED_MS, REFUSED_MS * 2 ** state.refused);
           states.set(kind, { pending: null, silent: 0, refused: state.refused + 1, notBefore: wait(longest, now) });
@@ -70,6 +72,7 @@ export function createQuestions({ random }: { readonly random: () => number }): 
       }
       return null;
     },
+    done: kind => void states.set(kind, IDLE),
     failed(kind, now) {
       const state = stateOf(kind);
       const waitMs = Math.min(LONGEST_WAIT_MS, ANSWER_MS * 2 ** state.silent);

@@ -227,6 +227,7 @@ export function startRelay(settings: RelaySettings, firstFacts: HostFacts, deps:
     }
   }
   let sessionKid: KeyId | null = null;
+  let toldKnown = false;
 
   function hear(topic: string, payload: Uint8Array): void {
     const what = topics[topic];
@@ -286,6 +287,9 @@ export function startRelay(settings: RelaySettings, firstFacts: HostFacts, deps:
     if (ticks++ % TRUST_EVERY_TICKS === 0) void look();
     if (outbox !== null && early.length > 0) add(early.splice(0));
     act(session?.tick(now()) ?? []);
+    const known = session?.figures().introduced === true;
+    if (known !== toldKnown) figures();
+    toldKnown = known;
     if (transport !== null && state === 'connecting' && now() - (downSince ?? now()) >= DOWN_AFTER_MS && !raised.has('down')) down(lastWhy);
     if (ticks % FIGURES_EVERY_TICKS === 0) figures();
   }, TICK_MS);

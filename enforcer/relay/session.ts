@@ -177,6 +177,7 @@ export function createSession(options: SessionOptions, { outbox, isHubs, facts, 
       questions.failed('range', now);
       return [refused('range: an advisory in it does not hold', read.length - good.length)];
     }
+    questions.done('range');
     numbering.filled(range, now);
     const head = numbering.head;
     return good.map((advisory, at): Said => ({ kind: 'advisory', advisory, head: at === good.length - 1 ? head : null }));
@@ -188,7 +189,11 @@ export function createSession(options: SessionOptions, { outbox, isHubs, facts, 
       questions.failed('snapshot', now);
       return [refused(`snapshot: ${read.ok ? 'not signed by a pinned key, or none' : read.why}`), ...(read.ok ? forged(now) : [])];
     }
-    numbering.took(read.value, now);
+    if (!numbering.took(read.value, now)) {
+      questions.failed('snapshot', now);
+      return [refused('snapshot: of a numbering that is over')];
+    }
+    questions.done('snapshot');
     return [{ kind: 'advisory', advisory: read.value, head: numbering.head }];
   }
 
@@ -201,9 +206,16 @@ export function createSession(options: SessionOptions, { outbox, isHubs, facts, 
     switch (answer.kind) {
       case 'introduced':
         introduced = true;
+        questions.done('introduce');
         votesFrom = unixMs(answer.votesFrom);
         return [recovered('introduce'), recovered('mute'), ...skew(answer.at, now), ...reports(now), ...missing(now), ...heartbeat(now)];
       case 'range':
+        if (asked.ask === 'range' && answer.epoch !== asked.epoch && answer.to === 0) {
+          // The hub counts anew, or has nothing yet.
+          questions.failed('range', now);
+          numbering.lost(now);
+          return [refused('range: the hub has another numbering')];
+        }
         return asked.ask === 'range' && fits(asked, answer) ? [...filled(answer.advisories, answer, now), ...missing(now)] : misfit(now);
       case 'snapshot':
         return [...took(answer.advisory, now), ...missing(now)];

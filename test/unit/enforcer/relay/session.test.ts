@@ -245,6 +245,23 @@ describe('what the hub says', () => {
     expect(questionsIn(session.tick(later(10 * SECOND_MS)))).toMatchObject([{ ask: 'snapshot' }]);
   });
 
+  test('a hub that counts anew is asked for all that holds, and not again and again where it has nothing', () => {
+    introduce();
+    session.message('advisory', signed({ number: 13, head: 13 }), now);
+    const [question] = questionsIn(session.tick(later(10 * SECOND_MS)));
+    answer({ v: 1, id: question?.id ?? '', kind: 'range', epoch: 0, from: 11, to: 0, head: 0, advisories: [] });
+    let asked = 0;
+    for (let second = 0; second < 120; second++) {
+      for (const one of questionsIn(session.tick(later(SECOND_MS)))) {
+        expect(one.ask).toBe('snapshot');
+        asked++;
+        answer({ v: 1, id: one.id, kind: 'snapshot', advisory: signed({ kind: 'snapshot', epoch: 0, number: 0, head: 0 }) });
+      }
+    }
+    expect(asked).toBeGreaterThan(0);
+    expect(asked).toBeLessThan(8);
+  });
+
   test('rubbish on every topic is counted and nothing else', () => {
     introduce();
     for (const topic of ['advisory', 'receipt', 'answer'] as const) {
