@@ -14,7 +14,6 @@ import type { Operations } from './control/operations.ts';
 import { createControlServer } from './control/server.ts';
 import { createDashboardPart } from './daemon-dashboard.ts';
 import { createHubPart, type HubPart } from './daemon-hub.ts';
-import { createDashboardPart } from './daemon-dashboard.ts';
 import { createMeshPart } from './daemon-mesh.ts';
 import { createTrapPart, type TrapPart } from './daemon-traps.ts';
 import type { Welcome } from './dashboard/welcome.ts';

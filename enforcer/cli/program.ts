@@ -56,7 +56,6 @@ export function createProgram(context: Context): Command {
     addMesh,
     addToken,
     addHub,
-    addToken,
   ])
     add(program, context);
   return program;

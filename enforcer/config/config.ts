@@ -88,12 +88,6 @@ export interface Config {
   readonly mesh?: MeshConfig;
   /** Absent: off. */
   readonly hub?: HubConfig;
-  readonly dashboard: {
-    readonly bind: Place | 'off';
-    readonly names: readonly string[];
-    /** Files of the operator; absent: a self-signed certificate. */
-    readonly own?: { readonly certificate: string; readonly key: string };
-  };
   /** Absent: nobody is told. */
   readonly notify?: NotifyConfig;
   readonly dashboard: {

@@ -324,7 +324,6 @@ export const configSchema = group(
     ).prefault({}),
     mesh,
     hub,
-    dashboard,
     notify,
     dashboard,
     store: group(

@@ -159,12 +159,12 @@ describe('a wrong file is told with line, column, key and the right form', () =>
     [
       'a list instead of keys',
       '- mode',
-      'config.yaml:1:1: a list is wrong: give the keys interfaces, mode, allow, services, traps, xdp, egress, detect, bans, share, mesh, hub, dashboard, notify, store, log',
+      'config.yaml:1:1: a list is wrong: give the keys interfaces, mode, allow, services, traps, xdp, egress, detect, bans, share, mesh, hub, notify, dashboard, store, log',
     ],
     [
       'control characters in a key',
       '"a\\u001b[2J": 1',
-      'config.yaml:1:1: "a\\u001b[2J": unknown key; known are interfaces, mode, allow, services, traps, xdp, egress, detect, bans, share, mesh, hub, dashboard, notify, store, log',
+      'config.yaml:1:1: "a\\u001b[2J": unknown key; known are interfaces, mode, allow, services, traps, xdp, egress, detect, bans, share, mesh, hub, notify, dashboard, store, log',
     ],
   ])('%s', (_what, text, expected) => {
     expect(told(text)).toEqual([expected]);
