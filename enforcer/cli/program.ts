@@ -3,6 +3,7 @@ import { Command, CommanderError } from 'commander';
 import { VERSION } from '../version.ts';
 import { addAllow } from './commands/allow.ts';
 import { addBans } from './commands/bans.ts';
+import { addCompletion } from './commands/completion.ts';
 import { addConfig } from './commands/config.ts';
 import { addDoctor } from './commands/doctor.ts';
 import { addEvents } from './commands/events.ts';
@@ -53,6 +54,7 @@ export function createProgram(context: Context): Command {
     addConfig,
     addNotify,
     addSupport,
+    addCompletion,
     addMesh,
     addToken,
     addHub,
