@@ -1,13 +1,13 @@
 /** The dashboard's part of the composition root: its server, its token, and what is measured. */
 import { randomBytes } from 'node:crypto';
 import type { UnixMs } from '@honeymesh/intel/time';
+import type { FastifyPluginAsync } from 'fastify';
 import type { Config } from './config/config.ts';
 import type { Operations } from './control/operations.ts';
 import { createDashboard } from './dashboard/dashboard.ts';
 import type { Welcome } from './dashboard/welcome.ts';
 import type { DegradedBoard } from './health/degraded.ts';
 import { createMetrics, type Metrics } from './health/metrics.ts';
-import type { ServedPorts } from './kernel/port.ts';
 import type { Ledger } from './ledger/decisions.ts';
 import type { PeerRow } from './mesh/port.ts';
 import type { Pipeline } from './pipeline/pipeline.ts';
@@ -27,6 +27,8 @@ export interface DashboardPartDeps {
   readonly store: Pick<Store, 'status'>;
   readonly degraded: DegradedBoard;
   readonly peers: () => readonly PeerRow[];
+  /** Served to anybody: the dashboard's pages, which hold nothing of this host. */
+  readonly pages?: readonly FastifyPluginAsync[];
   readonly onBug: (error: unknown) => void;
   readonly now: () => UnixMs;
   /** The daemon ends. */
@@ -37,15 +39,13 @@ export interface DashboardPart {
   start(): Promise<Welcome | null>;
   readonly operations: Pick<Operations, 'tokenStatus' | 'tokenRotate'>;
   readonly metrics: Metrics;
-  /** What never is a trap, nor counts as scanned: browsers come there. */
-  readonly ports: ServedPorts;
   tick(): void;
   stop(): Promise<void>;
 }
 
 export async function createDashboardPart(
   { config: { bind, names, own }, state }: DashboardPartOptions,
-  { operations, pipeline, ledger, store, degraded, peers, onBug, now, over }: DashboardPartDeps,
+  { operations, pipeline, ledger, store, degraded, peers, pages = [], onBug, now, over }: DashboardPartDeps,
 ): Promise<DashboardPart> {
   const metrics = await createMetrics({
     status: () => operations().status(),
@@ -60,6 +60,7 @@ export async function createDashboardPart(
     {
       operations,
       metrics,
+      pages,
       record: event => void pipeline.record([event]),
       sight: sighting => void pipeline.sight(sighting),
       complain: (key, why, fix) => degraded.raise({ part: 'dashboard', why, fix }, key),
@@ -70,12 +71,10 @@ export async function createDashboardPart(
     },
   );
   pipeline.listen(metrics.stored, over);
-  const isLocal = bind === 'off' || bind.host === '::1' || bind.host.startsWith('127.');
   return {
     start: dashboard.start,
     operations: dashboard.tokenOperations,
     metrics,
-    ports: { tcp: isLocal ? [] : [bind.port], udp: [] },
     tick: dashboard.tick,
     async stop() {
       await dashboard.stop();

@@ -153,7 +153,7 @@ export async function startDaemon(channel: LauncherChannel, onStopOrder: () => v
   // Peers first: their ports are known before the traps take theirs.
   let served = options.served;
   let meshPorts: ServedPorts = { tcp: [], udp: [] };
-  const serve = (): void => kernel.setServedPorts(mergePorts([served, meshPorts, dashboard.ports]), readListening(options.listeners).served);
+  const serve = (): void => kernel.setServedPorts(mergePorts([served, meshPorts]), readListening(options.listeners).served);
   const meshDirectory = `${paths.state}/mesh`;
   const meshState = createMeshState(meshDirectory);
   mesh = createMeshPart(

@@ -1,8 +1,14 @@
 /** The keys of `dashboard`: where it listens, and with which certificate. */
 import * as z from 'zod';
 import { list } from './fields.ts';
-import { bindPlaceOrOff, DASHBOARD_PORT } from './mesh-fields.ts';
+import { bindPlaceOrOff, DASHBOARD_PORT, type Place } from './mesh-fields.ts';
 import { bad } from './wording.ts';
+
+/** What never is a trap, nor counts as scanned: browsers come there. On loopback nobody from outside does. */
+export function dashboardPorts({ bind }: { readonly bind: Place | 'off' }): { readonly tcp: readonly number[]; readonly udp: readonly number[] } {
+  const isReached = bind !== 'off' && bind.host !== '::1' && !bind.host.startsWith('127.');
+  return { tcp: isReached ? [bind.port] : [], udp: [] };
+}
 
 const SERVER_NAME = /^(?=.{1,253}$)([a-z0-9_]([a-z0-9_.-]*[a-z0-9_])?|[0-9a-f:.]*:[0-9a-f:.]*)$/i;
 const NAME_FORM = 'a name or an address such as board.example';

@@ -1,6 +1,7 @@
 /** What the kernel is told before the first packet is judged, so that the operator, a regular client or a real service is never taken for an attacker. */
 import type { AllowEntry } from '@honeymesh/intel/bans';
 import type { UnixMs } from '@honeymesh/intel/time';
+import { dashboardPorts } from '../config/dashboard-fields.ts';
 import { meshPorts } from '../config/mesh-fields.ts';
 import { kernelConfigOf } from '../config/policies.ts';
 import type { Config } from '../config/schema.ts';
@@ -20,9 +21,9 @@ export interface PrimeFacts {
   readonly trapPorts: TrapPorts;
 }
 
-/** Ports that are served for good: by the configuration's word, or forwarded; the mesh's also before it listens and while it is down, for its members call. */
+/** Ports that are served for good: by the configuration's word, or forwarded; the mesh's also before it listens and while it is down, for its members call; the dashboard's likewise. */
 export const servedAlways = (config: Config, forwarded: ServedPorts): ServedPorts =>
-  mergePorts([config.services.served, forwarded, config.mesh === undefined ? NO_PORTS : meshPorts(config.mesh)]);
+  mergePorts([config.services.served, forwarded, config.mesh === undefined ? NO_PORTS : meshPorts(config.mesh), dashboardPorts(config.dashboard)]);
 
 const NO_PORTS: ServedPorts = { tcp: [], udp: [] };
 

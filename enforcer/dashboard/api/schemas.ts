@@ -6,6 +6,7 @@ import { CONTENT_KINDS } from '@honeymesh/intel/findings';
 import { REASONS, type Reason } from '@honeymesh/intel/reasons';
 import * as z from 'zod';
 import { MEMBER_STATES } from '../../mesh/protocol/messages.ts';
+import { CHANNELS } from '../../notify/port.ts';
 import { SESSION_ENDS, TRANSCRIPT_KINDS } from '../../traps/receipts.ts';
 
 export const instant = z.string().meta({ description: 'RFC 3339, in UTC' });
@@ -114,9 +115,30 @@ export const statusReport = z.object({
     signatures: z.enum(['off', 'preferred', 'required']),
     registrar: z.boolean(),
   }),
-  hub: z.object({ state: z.string() }).optional(),
+  hub: z.object({
+    state: z.enum(['off', 'starting', 'connecting', 'connected', 'introduced', 'down']),
+    endpoint: z.string().nullable(),
+    thing: z.string().nullable(),
+    waiting: count,
+    head: z.object({ epoch: count, number: count }).nullable(),
+    receiptAt: instant.nullable(),
+    advisoryAt: instant.nullable(),
+    votesFrom: instant.nullable(),
+  }),
   store: z.object({ events: count, ok: z.boolean() }),
   packets: z.record(z.string(), z.number()),
+  notify: list(
+    z.object({
+      channel: z.enum(CHANNELS),
+      state: z.enum(['idle', 'ok', 'failing']),
+      waiting: count,
+      sent: count,
+      givenUp: count,
+      lostEvents: count,
+      lastSentAt: instant.nullable(),
+      why: z.string().nullable(),
+    }),
+  ).optional(),
   degraded: list(z.object({ part: z.enum(DEGRADED_PARTS), why: z.string(), fix: z.string() })),
   since: instant,
 });
