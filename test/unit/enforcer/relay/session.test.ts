@@ -252,10 +252,11 @@ describe('what the hub says', () => {
     answer({ v: 1, id: question?.id ?? '', kind: 'range', epoch: 0, from: 11, to: 0, head: 0, advisories: [] });
     let asked = 0;
     for (let second = 0; second < 120; second++) {
-      for (const one of questionsIn(session.tick(later(SECOND_MS)))) {
+      const open = [...questionsIn(session.tick(later(SECOND_MS)))];
+      for (let one = open.shift(); one !== undefined && asked < 100; one = open.shift()) {
         expect(one.ask).toBe('snapshot');
         asked++;
-        answer({ v: 1, id: one.id, kind: 'snapshot', advisory: signed({ kind: 'snapshot', epoch: 0, number: 0, head: 0 }) });
+        open.push(...questionsIn(answer({ v: 1, id: one.id, kind: 'snapshot', advisory: signed({ kind: 'snapshot', epoch: 0, number: 0, head: 0 }) })));
       }
     }
     expect(asked).toBeGreaterThan(0);
