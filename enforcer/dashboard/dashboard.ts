@@ -91,6 +91,7 @@ export function createDashboard({ bind, names, own, state }: DashboardOptions, d
 
   async function rotate(graceMs: number): Promise<Rotated> {
     const rotated = await tokens.rotate(graceMs);
+    recovered('token');
     const former = rotated.formerUntil === null ? 'the former one is dead' : `the former one holds until ${rfc3339(rotated.formerUntil)}`;
     tell(`the dashboard's token was rotated; ${former}`);
     return rotated;
@@ -180,7 +181,6 @@ export function createDashboard({ bind, names, own, state }: DashboardOptions, d
       },
       async tokenRotate({ grace }) {
         const { token, formerUntil } = await rotate(readGrace(grace));
-        recovered('token');
         return { token, formerUntil: formerUntil === null ? null : rfc3339(formerUntil), url: bind === null || server === null ? null : url(bind) };
       },
     },
