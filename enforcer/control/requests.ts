@@ -2,9 +2,9 @@
 import { TIERS } from '@honeymesh/intel/evidence';
 import * as z from 'zod';
 import { HoneyMeshError } from '../errors.ts';
-import { CHANNELS } from '../notify/port.ts';
 import { MOST_USES } from '../mesh/registrar/invites.ts';
 import { LONGEST_TOKEN } from '../mesh/registrar/token.ts';
+import { CHANNELS } from '../notify/port.ts';
 import { type Call, LINES_PER_IMPORT } from './protocol.ts';
 
 const text = (longest: number) => z.string().max(longest);

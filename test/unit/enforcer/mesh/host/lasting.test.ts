@@ -238,8 +238,7 @@ describe('orders of a registrar', () => {
       expect(one.host.keys()).toEqual({ keys: [newer, GROUP_KEY], generation: 3 });
       one.host.adoptKeys({ keys: [older], generation: 2 });
       expect(one.host.keys().generation).toBe(3);
-      await sleep(100);
-      expect((await createMeshState(one.directory).load()).keys?.generation).toBe(3);
+      await expect.poll(async () => (await createMeshState(one.directory).load()).keys?.generation, { timeout: 5_000 }).toBe(3);
     }
   });
 
