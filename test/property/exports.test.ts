@@ -9,10 +9,11 @@ import { eventRow } from '#test/support/fake-operations.ts';
 
 const hostile = fc.oneof(
   fc.string({ unit: 'binary', maxLength: 60 }),
-  fc.string({
-    unit: fc.constantFrom('"', "'", ',', '\r', '\n', '=', '|', '\\', '+', '-', '@', '\t', ' ', 'x', '\u2028', '\u0085', '\u202e', 'ä'),
-    maxLength: 40,
-  }),
+  fc
+    .array(fc.constantFrom(' src=', '|', '\\', '\nCEF:0|', '=', '"', "'", ',', '\r', '\n', '+', '-', '@', '\t', ' ', 'x', '\u2028', '\u0085', '\u202e', 'ä'), {
+      maxLength: 30,
+    })
+    .map(parts => parts.join('')),
 );
 const rows = fc
   .array(fc.record({ summary: hostile, user: hostile }), { maxLength: 6 })
