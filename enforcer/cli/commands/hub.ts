@@ -1,15 +1,23 @@
 /** `honeymesh hub enrol|status`. */
+import { randomUUID } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
 import type { Command } from 'commander';
+import { HUB_PORT } from '../../config/hub-fields.ts';
+import { readPlace } from '../../config/mesh-fields.ts';
 import type { StatusReport } from '../../control/operations.ts';
 import { HoneyMeshError } from '../../errors.ts';
 import type { Enrolment } from '../../relay/enrolment/enrol.ts';
+import type { Cloud } from '../../relay/enrolment/operator.ts';
 import type { HubReport } from '../../relay/port.ts';
 import { type Context, requireConfig, show, withDaemon } from '../context.ts';
+import { usage } from '../failures.ts';
 import { outputOption } from '../options.ts';
 import { pairs, printable } from '../terminal.ts';
 
 export const HUB_JSON =
   '{state: "off"|"starting"|"connecting"|"connected"|"introduced"|"down", endpoint|null, thing|null, waiting, head: {epoch, number}|null, receiptAt|null, advisoryAt|null, votesFrom|null}';
+
+const LONGEST_CODE = 256;
 
 interface EnrolFlags {
   readonly endpoint?: string;
@@ -18,6 +26,9 @@ interface EnrolFlags {
   readonly region?: string;
   readonly ca?: string;
   readonly rotate?: true;
+  readonly claim?: string;
+  readonly claimCertificate?: string;
+  readonly claimKey?: string;
 }
 
 interface EnrolReport extends Enrolment {
@@ -39,6 +50,9 @@ export function addHub(program: Command, context: Context): void {
     .option('--hub <name>', 'the name that the hub was deployed under', 'honeymesh')
     .option('--region <name>', 'where it is deployed (default: as the AWS tools have it)')
     .option('--ca <file>', "the root of the endpoint's certificate (default: Amazon's)")
+    .option('--claim <code>', 'with a code of hub:code instead of credentials; - reads it from standard input')
+    .option('--claim-certificate <file>', 'the certificate for claims, with --claim')
+    .option('--claim-key <file>', 'its key')
     .option('--rotate', 'a new key and certificate; the former one holds until the next change')
     .addOption(outputOption())
     .addHelpText(
@@ -47,7 +61,8 @@ export function addHub(program: Command, context: Context): void {
     )
     .action(async (flags: EnrolFlags, command: Command) => {
       const loaded = await requireConfig(command, context);
-      const [{ enrol }, { createCloud }] = await Promise.all([import('../../relay/enrolment/enrol.ts'), import('../../relay/enrolment/operator.ts')]);
+      const { enrol } = await import('../../relay/enrolment/enrol.ts');
+      const cloud = flags.claim === undefined ? (await import('../../relay/enrolment/operator.ts')).createCloud(flags.region) : await claimOf(flags, context);
       const enrolled = await enrol(
         {
           paths: loaded.paths,
@@ -60,7 +75,7 @@ export function addHub(program: Command, context: Context): void {
           ...(flags.endpoint === undefined ? {} : { endpoint: flags.endpoint }),
           ...(flags.ca === undefined ? {} : { ca: flags.ca }),
         },
-        createCloud(flags.region),
+        cloud,
       );
       const inUse = await withDaemon(command, context, daemon => daemon.hubUse(enrolled.order)).catch((error: unknown) => {
         if (error instanceof HoneyMeshError && error.code === 'HM_DAEMON_DOWN') return null;
@@ -79,6 +94,42 @@ export function addHub(program: Command, context: Context): void {
       const degraded = status.degraded.filter(({ part }) => part === 'hub').map(({ why, fix }) => ({ why, fix }));
       show(command, context, { ...status.hub, degraded }, hubText);
     });
+}
+
+/** Reads what a claim needs; the device SDK is loaded for it. */
+async function claimOf(flags: EnrolFlags, context: Context): Promise<Cloud> {
+  const { claimCertificate, claimKey, ca, hub } = flags;
+  const place = readPlace(flags.endpoint ?? '', HUB_PORT);
+  if (place === undefined || claimCertificate === undefined || claimKey === undefined)
+    throw usage('--claim needs to know where the hub is, and the certificate for claims', 'give --endpoint, --claim-certificate and --claim-key (docs/hub.md)');
+  const [{ createClaim }, { connectAws }, { amazonRoots }] = await Promise.all([
+    import('../../relay/enrolment/claim.ts'),
+    import('../../relay/transport.ts'),
+    import('../../relay/enrolment/key-and-request.ts'),
+  ]);
+  const read = (path: string): Promise<string> =>
+    readFile(path, 'utf8').catch((error: Error) =>
+      Promise.reject(usage(`${path} cannot be read: ${error.message}`, 'name a PEM file that this user may read')),
+    );
+  const options = {
+    ...place,
+    certificate: await read(claimCertificate),
+    key: await read(claimKey),
+    ca: ca === undefined ? amazonRoots() : await read(ca),
+    code: flags.claim === '-' ? await standardInput(context) : (flags.claim ?? ''),
+    template: hub,
+    nonce: randomUUID(),
+  };
+  return createClaim(options, connectAws);
+}
+
+async function standardInput({ terminal }: Context): Promise<string> {
+  let text = '';
+  for await (const part of terminal.stdin) {
+    text += Buffer.from(part).toString('latin1');
+    if (text.length > LONGEST_CODE) throw usage('that is no code: it is too long', 'give the code that "npm run hub:code" printed');
+  }
+  return text.trim();
 }
 
 function enrolText({ thing, newCertificate, certificateId, config, order, retired, hub }: EnrolReport): string {
