@@ -134,7 +134,7 @@ export async function startDaemon(channel: LauncherChannel, onStopOrder: () => v
     { config: config.notify, host: hostname(), instance },
     { degraded, now, random: Math.random, newId: () => `msg_${randomUUID()}` },
   );
-  pipeline.listen(notifier.hear, over.signal);
+  pipeline.listen(notifier.hear, new AbortController().signal); // to the last event: that it stops
   const pause = createPause({ kernel, pipeline, now });
   const enforcing = (): boolean => config.mode !== 'observe' && pause.until() === null;
   const feed = createKernelFeed({ kernel, pipeline, degraded, now });

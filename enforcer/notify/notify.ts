@@ -35,10 +35,13 @@ export interface Notifier {
   /** One message to each channel, or to this one, now. */
   test(channel?: string): Promise<readonly TestReport[]>;
   report(): readonly ChannelReport[];
+  /** Tells what was gathered, within a second, and ends. */
   stop(): Promise<void>;
 }
 
 const PART: DegradedPart = 'notify';
+/** The daemon's end waits for no slow server. */
+const LAST_WORDS_MS = 1_000;
 const LONGEST_FILE = 64 * 1024;
 
 export function createNotifier({ config, host, instance, ...limits }: NotifierOptions, { degraded, now, random, newId }: NotifierDeps): Notifier {
@@ -81,7 +84,8 @@ export function createNotifier({ config, host, instance, ...limits }: NotifierOp
     report: () => outboxes.map(outbox => outbox.report()),
     async stop() {
       if (timer !== null) clearTimeout(timer);
-      await Promise.all(outboxes.map(outbox => outbox.stop()));
+      tell(); // the last thing that happened may be why it stops
+      await Promise.all(outboxes.map(outbox => outbox.stop(LAST_WORDS_MS)));
     },
   };
 

@@ -26,8 +26,8 @@ export interface OutboxDeps {
 export interface Outbox {
   put(digest: Digest): void;
   report(): ChannelReport;
-  /** Ends what is under way; what waits is lost. */
-  stop(): Promise<void>;
+  /** Gives a channel that works so long to take what is there; the rest is lost. */
+  stop(graceMs: number): Promise<void>;
 }
 
 export function createOutbox(options: OutboxOptions, { channel, now, random, onState }: OutboxDeps): Outbox {
@@ -103,9 +103,11 @@ export function createOutbox(options: OutboxOptions, { channel, now, random, onS
       lastSentAt: lastSentAt === null ? null : rfc3339(lastSentAt),
       why: failure?.why ?? null,
     }),
-    async stop() {
-      over.abort();
+    async stop(graceMs) {
+      const late = setTimeout(() => over.abort(), failure === null ? graceMs : 0);
       await running;
+      clearTimeout(late);
+      over.abort();
     },
   };
 }

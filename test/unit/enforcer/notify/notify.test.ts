@@ -135,6 +135,21 @@ describe('a channel that fails', () => {
   });
 });
 
+test('the last events before a stop are told, and a channel that fails does not hold it up', async () => {
+  const good = await hook();
+  const one = notifying({ webhook: { url: good.url, secret }, gatherMs: 60_000 });
+  one.hear(2);
+  await one.notifier.stop();
+  expect(good.got).toMatchObject([{ total: 2 }]);
+  const bad = await hook(() => 503);
+  const other = notifying({ webhook: { url: bad.url, secret } });
+  other.hear(1);
+  await expect.poll(() => other.notifier.report()[0]?.state).toBe('failing');
+  const startedMs = performance.now();
+  await other.notifier.stop();
+  expect(performance.now() - startedMs).toBeLessThan(500);
+});
+
 test('a test goes out at once and tells of each channel whether it arrived', async () => {
   const [good, bad] = [await hook(), await hook(() => 403)];
   const { notifier } = notifying({ webhook: { url: good.url, secret }, slack: { url: bad.url } });
@@ -177,7 +192,7 @@ describe('the outbox', () => {
       { retryMs: 4, longestRetryMs: 16, giveUpMs: more.giveUpMs ?? 1e9 },
       { channel: { name: 'slack', deliver }, now: () => unixMs(more.now?.() ?? 0), random: () => 0.5, onState: () => {} },
     );
-    onTestFinished(() => outbox.stop());
+    onTestFinished(() => outbox.stop(0));
     return outbox;
   }
 
@@ -217,7 +232,9 @@ describe('the outbox', () => {
   test('stops at once, also in the middle of a wait', async () => {
     const outbox = box((_one, signal) => new Promise(resolve => signal.addEventListener('abort', () => resolve(failing))));
     outbox.put(digest(1));
-    await outbox.stop();
+    const startedMs = performance.now();
+    await outbox.stop(20);
+    expect(performance.now() - startedMs).toBeLessThan(500);
     outbox.put(digest(2));
     expect(outbox.report().waiting).toBe(0);
   });
