@@ -48,6 +48,7 @@ const FACTS_EVERY_MS = MINUTE_MS / 2;
 const REFUSALS_EVERY_MS = MINUTE_MS;
 /** A CDN's worth of addresses: what was answered once stays for as long as it is resolved again. */
 const MOST_ENDPOINTS = 64;
+const MOST_BEFORE = 1_024;
 const DOWN_FIX = 'bans, traps and the mesh go on without it; it is started again by itself, and what is to be reported waits on the disk';
 
 export function createHubPart({ config, directory, meshDirectory, entry }: HubPartOptions, { pipeline, degraded, log, facts, now }: HubPartDeps): HubPart {
@@ -62,6 +63,8 @@ export function createHubPart({ config, directory, meshDirectory, entry }: HubPa
   let factsAt = 0;
   let refusalsAt = 0;
   let down = false;
+  /** Signed while there was no hub, or not on its disk when it ended: it may be enrolled in the midst of an attack. */
+  let before: readonly OwnEnvelope[] = [];
 
   function complain(key: string, why: string, fix: string): void {
     raised.add(key);
@@ -137,13 +140,15 @@ export function createHubPart({ config, directory, meshDirectory, entry }: HubPa
       },
     );
     keeper.start();
+    for (const envelope of before) keeper.own(envelope);
+    before = [];
     resolvedAt = 0;
   }
 
   async function end(): Promise<void> {
     const last = keeper;
     keeper = null;
-    await last?.stop();
+    before = [...before, ...((await last?.stop()) ?? [])].slice(-MOST_BEFORE);
     figures = null;
     down = false;
     for (const key of raised) clear(key);
@@ -175,7 +180,10 @@ export function createHubPart({ config, directory, meshDirectory, entry }: HubPa
       endpoints = [];
       begin();
     },
-    own: envelope => keeper?.own(envelope),
+    own(envelope) {
+      if (keeper === null) before = [...before.slice(1 - MOST_BEFORE), envelope];
+      else keeper.own(envelope);
+    },
     report() {
       const shown = figures ?? { state: 'waiting' as const, waiting: 0, head: null, receiptAt: null, advisoryAt: null, votesFrom: null };
       const state = current === null ? 'off' : down ? 'down' : figures === null || shown.state === 'waiting' ? 'starting' : shown.state;

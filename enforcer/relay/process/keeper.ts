@@ -23,7 +23,8 @@ export interface RelayKeeper {
   own(envelope: OwnEnvelope): void;
   tellFacts(): void;
   readonly running: boolean;
-  stop(): Promise<void>;
+  /** What of `own` is not known to be on the disk. */
+  stop(): Promise<readonly OwnEnvelope[]>;
 }
 
 const HEAP_MB = 256;
@@ -126,12 +127,13 @@ export function createRelayKeeper(options: RelayKeeperOptions, { facts, onMessag
       stopping = true;
       clearTimeout(again);
       const last = child;
-      if (last === null) return;
+      if (last === null) return waiting;
       const exited = once(last, 'exit');
       last.kill('SIGTERM');
       const force = setTimeout(() => last.kill('SIGKILL'), GRACE_MS);
       await exited;
       clearTimeout(force);
+      return waiting;
     },
   };
 }
