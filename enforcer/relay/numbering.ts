@@ -24,6 +24,8 @@ export interface Numbering {
   heard(advisory: Numbered, now: UnixMs): 'new' | 'known' | 'old';
   /** What is missing and due to be asked for. */
   missing(now: UnixMs): Missing | null;
+  /** Whether this number of the current numbering came already. */
+  has(number: number): boolean;
   /** When something will be due; never: nothing is missing. */
   dueAt(): UnixMs | 'never';
   /** All of `from` to `to` that still holds has come, and there are numbers up to `head`. */
@@ -96,10 +98,12 @@ export function createNumbering(kept: HubHead | null, { random }: { readonly ran
     missing(now) {
       if (dueAt === 'never' || now < dueAt) return null;
       if (awaited !== null || head === null) return { kind: 'snapshot' };
+      // All holes in one question: what came between them comes again, and is known.
       let to = highest;
-      for (const number of ahead) if (number > head.number && number <= to) to = number - 1;
+      while (to > head.number && ahead.has(to)) to--;
       return to > head.number ? { kind: 'range', epoch: head.epoch, from: head.number + 1, to } : null;
     },
+    has: number => awaited === null && (ahead.has(number) || number <= (head?.number ?? 0)),
     dueAt: () => dueAt,
     filled({ epoch, from, to, head: said }, now) {
       if (head === null || awaited !== null || epoch !== head.epoch || from > head.number + 1) return;

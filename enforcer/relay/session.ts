@@ -178,9 +178,10 @@ export function createSession(options: SessionOptions, { outbox, isHubs, facts, 
       return [refused('range: an advisory in it does not hold', read.length - good.length)];
     }
     questions.done('range');
+    const fresh = good.filter(({ number }) => !numbering.has(number));
     numbering.filled(range, now);
     const head = numbering.head;
-    return good.map((advisory, at): Said => ({ kind: 'advisory', advisory, head: at === good.length - 1 ? head : null }));
+    return fresh.map((advisory, at): Said => ({ kind: 'advisory', advisory, head: at === fresh.length - 1 ? head : null }));
   }
 
   function took(bytes: Uint8Array, now: UnixMs): readonly Said[] {

@@ -60,6 +60,7 @@ export function addHub(program: Command, context: Context): void {
       `\nThe key is made here and stays here. Written are keys and certificates in the state directory, and hub in the configuration.\nJSON: {thing, certificateId, newCertificate, config, retired: [certificateId], order: {endpoint, thing, certificate, key, ca, signers}, hub: ${HUB_JSON}|null}`,
     )
     .action(async (flags: EnrolFlags, command: Command) => {
+      (await import('../../launch/host.ts')).requireRoot('honeymesh hub enrol');
       const loaded = await requireConfig(command, context);
       const { enrol } = await import('../../relay/enrolment/enrol.ts');
       const cloud = flags.claim === undefined ? (await import('../../relay/enrolment/operator.ts')).createCloud(flags.region) : await claimOf(flags, context);
