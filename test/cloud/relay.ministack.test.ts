@@ -175,7 +175,7 @@ describe.skipIf(provided === null)("the enforcer's relay", () => {
     const [heard] = targetsIn(to.inputs).filter(({ target }) => target === '198.18.7.7/32');
     expect(heard).toMatchObject({ certified: true, site: 'home', path: 'hub', signer: alice.host.certificate.kid, tier: 'E2' });
     await until(() => from.figures()?.waiting === 0 && from.figures()?.receiptAt !== null, 'a receipt');
-    expect(targetsIn(from.inputs)).toEqual([]);
+    expect(targetsIn(from.inputs).filter(({ signer: by }) => by === alice.host.certificate.kid)).toEqual([]);
 
     const warmMs = performance.now();
     const envelope = alice.host.sign({ advice: [adviceFor('198.18.7.8/32')] });
@@ -185,7 +185,7 @@ describe.skipIf(provided === null)("the enforcer's relay", () => {
     expect(targetsIn(to.inputs).filter(({ target }) => target === '198.18.7.8/32')).toHaveLength(1);
   });
 
-  test('while the hub is gone nothing is lost: what was signed then is heard after it is back, though the relay was killed in between', async () => {
+  test('while the hub is gone nothing is lost: what was signed then is heard after it is back, though the relay was ended in between', async () => {
     const [dave, erin] = [await member('relay-dave', 'home'), await member('relay-erin', 'lab')];
     await enrolled(dave);
     await enrolled(erin);
