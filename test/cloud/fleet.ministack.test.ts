@@ -1,4 +1,5 @@
 /** 200 hosts at once: nothing that one of them reports is lost to the others, once each has asked for the numbers that it missed. */
+import { setTimeout as delay } from 'node:timers/promises';
 import { decodeAdvisory, type SignedAdvisory } from '@honeymesh/intel/hub-advisory';
 import { ADVISORY_TOPIC } from '@honeymesh/intel/hub-topics';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -12,6 +13,9 @@ const HOSTS = 200;
 /** MiniStack drops what its concurrency is too small for; AWS would deliver it later. */
 const AT_ONCE = 6;
 const DELIVERIES_PER_SECOND = 10_000;
+/** A digest a minute. */
+const DIGEST_WITHIN_MS = 75_000;
+const ASK_AGAIN_MS = 5_000;
 
 describe.skipIf(provided === null)('a fleet of 200 hosts', () => {
   let cluster: Cluster;
@@ -49,7 +53,6 @@ describe.skipIf(provided === null)('a fleet of 200 hosts', () => {
     expect(waiting).toEqual([]);
 
     const wanted = [...hexOfAll(envelopes)];
-    const head = Math.max(...fleet.flatMap(host => advisoriesOf(host).map(({ number }) => number)));
     // QoS 0: a tenth of the hosts lose one.
     for (const host of fleet.filter((_, at) => at % 10 === 0)) {
       const lost = host.session.received.findIndex(({ topic, payload }) => topic === ADVISORY_TOPIC && decodeAdvisory(payload).ok);
@@ -60,7 +63,11 @@ describe.skipIf(provided === null)('a fleet of 200 hosts', () => {
       const had = new Set(advisoriesOf(host).flatMap(advisory => hexOfAll(advisory.envelopes)));
       if (wanted.every(hex => had.has(hex))) return;
       asked++;
-      for (const advisory of await repaired(host, head)) for (const hex of hexOfAll(advisory.envelopes)) had.add(hex);
+      // What was over the governor's budget has no number before the next digest.
+      for (const giveUpMs = performance.now() + DIGEST_WITHIN_MS; ; await delay(ASK_AGAIN_MS)) {
+        for (const advisory of await repaired(host, headOf(fleet))) for (const hex of hexOfAll(advisory.envelopes)) had.add(hex);
+        if (performance.now() > giveUpMs || wanted.every(hex => had.has(hex))) break;
+      }
       expect(
         wanted.filter(hex => !had.has(hex)),
         host.name,
@@ -68,10 +75,13 @@ describe.skipIf(provided === null)('a fleet of 200 hosts', () => {
     });
     expect(asked).toBeGreaterThanOrEqual(HOSTS / 10);
     const seconds = (performance.now() - startedMs) / 1000;
+    const head = headOf(fleet);
     console.log(`cloud: ${HOSTS} hosts: ${head} advisories in ${seconds.toFixed(1)} s, ${asked} hosts asked for what they missed`);
     expect((head * HOSTS) / seconds).toBeLessThan(DELIVERIES_PER_SECOND);
-  }, 120_000);
+  }, 240_000);
 });
+
+const headOf = (fleet: readonly Member[]): number => Math.max(...fleet.flatMap(host => advisoriesOf(host).map(({ head }) => head)));
 
 const advisoriesOf = (host: Member): readonly SignedAdvisory[] =>
   host.session.received.flatMap(({ payload }) => {

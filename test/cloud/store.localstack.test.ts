@@ -8,7 +8,7 @@ import { ReceiveMessageCommand, SQSClient } from '@aws-sdk/client-sqs';
 import { hexBytes } from '@honeymesh/intel/envelope-bytes';
 import { advisoryMessage, decodeAdvisory, type SignedAdvisory } from '@honeymesh/intel/hub-advisory';
 import { readReceipt } from '@honeymesh/intel/hub-messages';
-import { ADVISORY_TOPIC, receiptTopic, reportTopic } from '@honeymesh/intel/hub-topics';
+import { ADVISORY_TOPIC, DIGEST_TOPIC, receiptTopic, reportTopic } from '@honeymesh/intel/hub-topics';
 import { unixMs } from '@honeymesh/intel/time';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Stores } from '#cloud/functions/aws/stores.ts';
@@ -141,13 +141,22 @@ describe.skipIf(provided === null)('on LocalStack', () => {
     const host = await known('store-later');
     broker.caught.length = 0;
     broker.refuse(true);
-    expect(await deliver(host, host.sign({ advice: [adviceFor('203.0.113.71/32')] }))).toBeNull();
+    const refused = host.sign({ advice: [adviceFor('203.0.113.71/32')] });
+    expect(await deliver(host, refused)).toBeNull();
     await delay(2_500);
     expect(broker.caught).toEqual([]);
     broker.refuse(false);
     const first = await nextUrgent(30_000);
-    expect(await deliver(host, host.sign({ advice: [adviceFor('203.0.113.72/32')] }, { issuedAt: unixMs(Date.now() + APART_MS) }))).toBeNull();
-    expect((await nextUrgent()).number).toBe(first.number + 1);
+    expect(hexOfAll(first.envelopes)).toEqual(hexOfAll([refused]));
+    const later = host.sign({ advice: [adviceFor('203.0.113.72/32')] }, { issuedAt: unixMs(Date.now() + APART_MS) });
+    expect(await deliver(host, later)).toBeNull();
+    const second = await nextUrgent();
+    expect(hexOfAll(second.envelopes)).toEqual(hexOfAll([later]));
+    // A digest of what others said may have taken a number meanwhile.
+    const digests = numbersOf(broker.caught.filter(({ topic }) => topic === DIGEST_TOPIC));
+    const between = Array.from({ length: second.number - first.number - 1 }, (_, at) => first.number + 1 + at);
+    expect(second.number).toBeGreaterThan(first.number);
+    expect(digests).toEqual(expect.arrayContaining(between));
   });
 
   test('a part of the stream that fails for good ends in the queue of failures', async () => {
@@ -170,3 +179,9 @@ describe.skipIf(provided === null)('on LocalStack', () => {
     }
   });
 });
+
+const numbersOf = (published: readonly { readonly payload: Uint8Array }[]): readonly number[] =>
+  published.flatMap(({ payload }) => {
+    const read = decodeAdvisory(payload);
+    return read.ok ? [read.value.number] : [];
+  });
