@@ -1,6 +1,6 @@
 /** 200 hosts at once: nothing that one of them reports is lost to the others, once each has asked for the numbers that it missed. */
 import { setTimeout as delay } from 'node:timers/promises';
-import { decodeAdvisory, type SignedAdvisory } from '@honeymesh/intel/hub-advisory';
+import { decodeAdvisory, decodeAdvisoryList, type SignedAdvisory } from '@honeymesh/intel/hub-advisory';
 import { ADVISORY_TOPIC } from '@honeymesh/intel/hub-topics';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Cluster, createCluster, type Member } from '#test/support/cloud/members.ts';
@@ -95,14 +95,22 @@ async function repaired(host: Member, head: number): Promise<readonly SignedAdvi
   const found: SignedAdvisory[] = [];
   for (let from = 1; from <= head; ) {
     const answer = await host.ask({ ask: 'range', epoch, from, to: head });
-    if (answer.kind !== 'range') throw new Error(`${host.name}: ${answer.kind}`);
-    for (const bytes of answer.advisories) {
+    if (answer.kind !== 'range' && answer.kind !== 'range-object') throw new Error(`${host.name}: ${answer.kind}`);
+    for (const bytes of answer.kind === 'range' ? answer.advisories : await fetchedFrom(answer.url)) {
       const read = decodeAdvisory(bytes);
       if (read.ok) found.push(read.value);
     }
     from = answer.to + 1;
   }
   return found;
+}
+
+/** A long answer lies behind a link. */
+async function fetchedFrom(url: string): Promise<readonly Uint8Array[]> {
+  const response = await fetch(url);
+  const read = decodeAdvisoryList(new Uint8Array(await response.arrayBuffer()));
+  if (!read.ok) throw new Error(`${response.status}: ${read.why}`);
+  return read.value;
 }
 
 async function inTurns<T, R>(all: readonly T[], work: (one: T) => Promise<R>): Promise<R[]> {
